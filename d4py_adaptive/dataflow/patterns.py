@@ -1,0 +1,90 @@
+"""PEs for the common shapes: one in and one out, a source, a sink, a plain function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from d4py_adaptive.dataflow.pe import GenericPE
+
+
+class BasePE(GenericPE):
+    """A PE whose ports are given as lists of names, or counted (`input0`, `input1`, …)."""
+
+    INPUT_NAME = "input"
+    OUTPUT_NAME = "output"
+
+    def __init__(
+        self,
+        inputs: Iterable[str] | None = None,
+        outputs: Iterable[str] | None = None,
+        num_inputs: int = 0,
+        num_outputs: int = 0,
+    ) -> None:
+        super().__init__()
+        for name in [*(f"{self.INPUT_NAME}{i}" for i in range(num_inputs)), *(inputs or ())]:
+            self._add_input(name)
+        for name in [*(f"{self.OUTPUT_NAME}{i}" for i in range(num_outputs)), *(outputs or ())]:
+            self._add_output(name)
+
+
+class IterativePE(GenericPE):
+    """One input, one output; `_process(data)` returns the output item, or None for none."""
+
+    INPUT_NAME = "input"
+    OUTPUT_NAME = "output"
+
+    def __init__(self, numprocesses: int = 1) -> None:
+        super().__init__(numprocesses)
+        self._add_input(self.INPUT_NAME)
+        self._add_output(self.OUTPUT_NAME)
+
+    def process(self, inputs: dict[str, Any]) -> Mapping[str, Any] | None:
+        """Pass the item to `_process` and write what it returns."""
+        result = self._process(inputs[self.INPUT_NAME])
+        return None if result is None else {self.OUTPUT_NAME: result}
+
+
+class ProducerPE(GenericPE):
+    """A source: no input, one output; `_process(inputs)` is called once per iteration."""
+
+    OUTPUT_NAME = "output"
+
+    def __init__(self, numprocesses: int = 1) -> None:
+        super().__init__(numprocesses)
+        self._add_output(self.OUTPUT_NAME)
+
+    def process(self, inputs: dict[str, Any]) -> Mapping[str, Any] | None:
+        """Call `_process` and write what it returns."""
+        result = self._process(inputs)
+        return None if result is None else {self.OUTPUT_NAME: result}
+
+
+class ConsumerPE(GenericPE):
+    """A sink: one input, no output; `_process(data)` is called once per item."""
+
+    INPUT_NAME = "input"
+
+    def __init__(self, numprocesses: int = 1) -> None:
+        super().__init__(numprocesses)
+        self._add_input(self.INPUT_NAME)
+
+    def process(self, inputs: dict[str, Any]) -> None:
+        """Pass the item to `_process`."""
+        self._process(inputs[self.INPUT_NAME])
+
+
+class SimpleFunctionPE(IterativePE):
+    """Calls `compute_fn(item, **params)` for each item and writes what it returns."""
+
+    def __init__(self, compute_fn: Callable[..., Any] | None = None, params: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        if compute_fn is not None:
+            self.name = f"PE_{compute_fn.__name__}"
+        self.compute_fn = compute_fn
+        self.params = params or {}
+
+    def _process(self, data: Any) -> Any:
+        if self.compute_fn is None:
+            return None
+        return self.compute_fn(data, **self.params)

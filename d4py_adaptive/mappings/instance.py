@@ -1,0 +1,304 @@
+"""One running copy of a PE: its life-cycle calls, its writes, its counters, and what happens when it fails."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from d4py_adaptive.dataflow.digest import digest
+from d4py_adaptive.dataflow.pe import GenericPE
+from d4py_adaptive.dataflow.plan import InstanceRef
+from d4py_adaptive.errors import D4pyError, Failure, WireError
+from d4py_adaptive.mappings.channel import Outlet
+from d4py_adaptive.mappings.error_policy import ErrorPolicy
+from d4py_adaptive.mappings.randomness import RandomScope
+from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
+from d4py_adaptive.mappings.state_guard import StateGuard
+from d4py_adaptive.telemetry.board import Field, Row, State
+from d4py_adaptive.wire.copying import called_through, is_atomic, private_copy, unshared
+from d4py_adaptive.wire.encoding import dump
+
+if TYPE_CHECKING:
+    from d4py_adaptive.mappings.replica import Replica
+
+_PACKAGE = str(Path(__file__).parent.parent)
+_PE_ERRORS = (Exception, SystemExit)
+"""What a PE may raise; sys.exit() in a PE is its failure, not the worker's end."""
+
+# The calls between a PE and `Instance.write`, nearest first; each holds a reference to the item.
+_WRITE_CALLS = (GenericPE._write.__code__, GenericPE.write.__code__)
+_UNKNOWN = -1
+
+
+def _references_of_a_local() -> int:
+    """What `sys.getrefcount` says of a dictionary that only one local variable holds."""
+    alone: dict[str, object] = {}
+    return sys.getrefcount(alone)
+
+
+_ALONE = _references_of_a_local()
+
+
+class Unwind(BaseException):
+    """Ends a PE's call from inside `write`; not an Exception, so that a PE's own handlers let it pass."""
+
+
+class Instance:
+    """A PE with everything it needs to run.
+
+    Args:
+        ref: which instance it is.
+        pe: its own copy of the PE.
+        replica: the stage replica it belongs to.
+        row: its counters on the board.
+        policy: what a failing call does.
+        random: its state of the global random generators, where it draws from them.
+        guarded: whether to watch for changes of state, since replication rests on the code having none.
+        digests: where to count what arrives, or None.
+
+    Attributes:
+        is_source: no stream feeds it.
+        readers: for each output, the readers in its own replica and those elsewhere.
+        calls: how often `process` was called.
+    """
+
+    def __init__(
+        self,
+        ref: InstanceRef,
+        pe: GenericPE,
+        replica: Replica,
+        row: Row,
+        policy: ErrorPolicy,
+        random: RandomScope | None,
+        guarded: bool,
+        digests: Counter[tuple[str, bytes]] | None,
+    ) -> None:
+        self.ref = ref
+        self.pe = pe
+        self.replica = replica
+        self.row = row
+        self.is_source = False
+        self.readers: dict[str, tuple[tuple[FusedReader, ...], tuple[QueuedReader, ...]]] = {}
+        self.calls = int(row[Field.ITEM])
+        self._clock = replica.clock
+        self._policy = policy
+        self._guarded = guarded
+        self._guard: StateGuard | None = None
+        self.random = random
+        self._digests = digests
+        self._held: list[tuple[str, Any]] | None = None
+        pe._runtime = self
+
+    def preprocess(self) -> None:
+        """The PE's `preprocess`, once."""
+        self._call(State.PREPROCESS, "preprocess", self.pe.preprocess)
+        if self._guarded:
+            self._guard = StateGuard(self.pe)
+
+    def postprocess(self) -> None:
+        """The PE's `postprocess`, once, after everything its upstreams wrote."""
+        if self._guard is not None:
+            self._guarded_look(self._guard.look)
+        self._call(State.POSTPROCESS, "postprocess", self.pe.postprocess)
+
+    def feed(self, inputs: dict[str, Any], port: str, nbytes: int = 0) -> None:
+        """Process one item, or call a source once, as the PE's policy for failures says."""
+        row = self.row
+        self.calls += 1
+        row[Field.ITEM] = self.calls
+        if port:
+            row[Field.ITEMS_IN] += 1
+            row[Field.BYTES_IN] += nbytes
+            if self._digests is not None:
+                self._digests[port, digest(inputs[port])] += 1
+        if self._policy.stops_at_once:
+            self._call(State.PROCESS, "process", self._process, inputs, port=port)
+        else:
+            self._feed_with_care(inputs, port)
+        if self._guard is not None:
+            guard, calls = self._guard, self.calls
+            self._guarded_look(lambda: guard.after_item(calls))
+
+    def _process(self, inputs: dict[str, Any]) -> None:
+        """Call the PE and write what it returns, letting go of the item first if the PE did not keep it."""
+        held = sys.getrefcount(inputs)
+        outputs = self.pe.process(inputs)
+        if sys.getrefcount(inputs) == held:
+            inputs.clear()
+        if outputs is None:
+            return
+        if not isinstance(outputs, Mapping):
+            raise TypeError(f"process returns None or {{output: item}}; {self.ref.pe} returned {type(outputs).__name__}")
+        if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == _ALONE:
+            for port in list(outputs):
+                self._require_output(port)
+                self._emit(port, outputs.pop(port), 0)
+        else:
+            for port, item in outputs.items():
+                self.pe._write(port, item)
+
+    def _require_output(self, port: str) -> None:
+        if port not in self.readers:
+            self.pe._write(port, None)  # which says what is wrong
+
+    def _feed_with_care(self, inputs: dict[str, Any], port: str) -> None:
+        """Try as often as the policy says; what a failed attempt wrote is dropped."""
+        original = private_copy(inputs)
+        for attempt in range(self._policy.retries + 1):
+            self._held = []
+            try:
+                self._call(State.PROCESS, "process", self._process, private_copy(original), port=port, careful=True)
+            except _PE_ERRORS as error:
+                self._held = None
+                last = attempt == self._policy.retries
+                self.row[Field.SKIPPED if last else Field.RETRIED] += 1
+                if last and not self._policy.skip:
+                    self._fail("process", port, error)
+                if last:
+                    self._report_dead_letter(error, port, original, attempt + 1)
+                continue
+            held, self._held = self._held, None
+            while held:
+                self._emit(*held.pop(0), 0)
+            return
+
+    def _report_dead_letter(self, error: BaseException, port: str, item: dict[str, Any], attempts: int) -> None:
+        failure = self.failure("process", port, error)
+        try:
+            pickled = dump(item)
+        except WireError:
+            pickled = pickle.dumps(repr(item))
+        self.replica.worker.event(
+            {"event": "dead_letter", "failure": failure.to_dict(), "attempts": attempts, "item": pickled}
+        )
+
+    def _call(self, state: State, method: str, function: Any, *args: Any, port: str = "", careful: bool = False) -> None:
+        """Call the PE: time it without what it caused elsewhere, and turn what it raises into the run's failure."""
+        replica, row, clock = self.replica, self.row, self._clock
+        caller, replica.running = replica.running, self
+        outer_ns, replica.elsewhere_ns = replica.elsewhere_ns, 0
+        if self.random is not None:
+            replica.enter_random(self.random)
+        row[Field.STATE] = state
+        start = clock()
+        try:
+            function(*args)
+        except _PE_ERRORS as error:
+            if careful:
+                raise
+            self._fail(method, port, error)
+        finally:
+            total = clock() - start
+            row[Field.STATE] = State.IDLE
+            row[Field.BUSY_NS] += total - replica.elsewhere_ns
+            replica.elsewhere_ns = outer_ns + total
+            replica.running = caller
+            if self.random is not None:
+                replica.leave_random()
+        replica.worker.check()
+
+    def _guarded_look(self, look: Any) -> None:
+        try:
+            look()
+        except D4pyError as error:
+            self._fail("process", "", error)
+
+    def failure(self, method: str, port: str, error: BaseException) -> Failure:
+        """What happened, as a value, with the user's own frames of the traceback."""
+        frames = error.__traceback__
+        while frames is not None and frames.tb_next is not None and _is_ours(frames.tb_frame.f_code.co_filename):
+            frames = frames.tb_next
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        item = self.calls if method == "process" or self.calls and method == "write" else 0
+        return Failure(
+            self.ref.pe, self.ref.index, method, port, item, socket.gethostname(), self.replica.worker.number,
+            type(error).__name__, str(error), text,
+        )  # fmt: skip
+
+    def _fail(self, method: str, port: str, error: BaseException) -> None:
+        self.replica.worker.fail(self.failure(method, port, error), error)
+
+    # What the PE calls.
+
+    def log(self, message: object) -> None:
+        """Print one line under the instance's name."""
+        self.replica.worker.line(self.ref.label, str(message))
+
+    def write(self, port: str, item: object) -> None:
+        """Send an item from an output port; it may suspend the PE until there is room."""
+        if self._held is not None:
+            self._held.append((port, private_copy(item)))
+        elif called_through(*_WRITE_CALLS):
+            self._emit(port, item, len(_WRITE_CALLS) + 1)
+        else:
+            self._emit(port, item, _UNKNOWN)
+
+    def _emit(self, port: str, item: Any, others: int) -> None:
+        """Hand an item to every reader of the port: encoded once for those elsewhere, private to each one here.
+
+        Args:
+            port: the output.
+            item: the item.
+            others: how many of our callers hold it too; `_UNKNOWN` if that cannot be told.
+
+        Raises:
+            Unwind: the run ends, or no reader may get this item; the failure is noted.
+        """
+        replica, row = self.replica, self.row
+        replica.before_write(self)
+        row[Field.ITEMS_OUT] += 1
+        here: list[tuple[Outlet, int]] = []
+        mine: list[Any] = []
+        try:
+            fused, queued = self.readers[port]
+            if queued:
+                here = replica.worker.post(self, item, queued)
+            if here or fused:
+                mine = self._share_out(item, len(here), fused, others)
+        except _PE_ERRORS as error:
+            self._fail("write", port, error)
+        del item  # a reader that has the original and passes it on can see that nobody else holds it
+        for outlet, number in here:
+            replica.worker.deliver(replica, outlet, number, mine.pop())
+        for reader in fused:
+            row[reader.row_slot] += 1
+            reader.target.feed({reader.port: mine.pop()}, reader.port)
+        replica.after_write()
+
+    def _share_out(self, item: Any, here: int, fused: tuple[FusedReader, ...], others: int) -> list[Any]:
+        """An item for each reader here, to be popped: its own, or one that nobody changes while it is read.
+
+        Readers that promise to change and keep nothing come first among the fused ones and share the original.
+        """
+        if is_atomic(item):
+            return [item] * (here + len(fused))
+        trusted = sum(reader.target.pe.read_only for reader in fused)
+        copies = here + len(fused) - trusted
+        if not trusted and others != _UNKNOWN and unshared(item, others + 2):
+            return [item, *(private_copy(item) for _ in range(copies - 1))]
+        own = [private_copy(item) for _ in range(copies)]
+        return [*own[here:], *[item] * trusted, *own[:here]]
+
+    # Moving.
+
+    def turns(self) -> dict[str, list[int]]:
+        """Where dealing out stands, per output and reader."""
+        return {port: [reader.turn for reader in queued] for port, (_, queued) in self.readers.items()}
+
+    def resume(self, turns: dict[str, list[int]]) -> None:
+        """Go on dealing out from where another worker stopped, and watching from the state as it is."""
+        for port, (_, queued) in self.readers.items():
+            for reader, turn in zip(queued, turns[port], strict=True):
+                reader.turn = turn
+        if self._guarded:
+            self._guard = StateGuard(self.pe)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename.startswith(_PACKAGE) and ("mappings" in filename or "dataflow" in filename)

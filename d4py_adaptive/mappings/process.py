@@ -1,0 +1,156 @@
+"""The life of one worker process of the multi mapping."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from d4py_adaptive.mappings.job import Job
+from d4py_adaptive.mappings.output import lines_of
+from d4py_adaptive.mappings.sockets import Connection, message, read_message
+from d4py_adaptive.mappings.threads import cap_threads
+from d4py_adaptive.mappings.worker import LAUNCHER, Worker
+from d4py_adaptive.telemetry.board import Board
+from d4py_adaptive.wire.frame import Frame, Kind
+
+
+@dataclass
+class Ends:
+    """The socket ends of one worker.
+
+    Attributes:
+        launcher: to whoever launched it.
+        peers: to the other workers it exchanges frames with.
+        lifeline: reads end-of-file when the launcher is gone.
+        foreign: ends that are not its own, which a forked process has to close.
+    """
+
+    launcher: socket.socket
+    peers: dict[int, socket.socket]
+    lifeline: socket.socket
+    foreign: list[socket.socket]
+
+
+class _Links:
+    """A worker's way to the rest of the run, over sockets."""
+
+    def __init__(self, connections: Mapping[int, Connection]) -> None:
+        self._connections = connections
+
+    def send(self, worker: int, frame: Frame) -> None:
+        """Send a frame to a worker or the launcher."""
+        self._connections[worker].send(frame)
+
+    def line(self, instance: str, text: str) -> None:
+        """Send a printed line to the launcher."""
+        self.send(LAUNCHER, message("line", instance, text))
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Send an event to the launcher."""
+        self.send(LAUNCHER, message("event", dict(event)))
+
+
+def run_worker(number: int, job: Job | bytes, ends: Ends) -> None:
+    """Be worker `number` until the launcher says goodbye, or is gone.
+
+    Args:
+        number: which worker.
+        job: the job, or its pickle where this process did not inherit it.
+        ends: the sockets.
+    """
+    # The launcher leads: it hears the signal too, stops the sources, and ends this process if it must.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for end in ends.foreign:
+        end.close()
+    threading.Thread(target=_die_with_launcher, args=(ends.lifeline,), daemon=True).start()
+    if isinstance(job, bytes):
+        job = pickle.loads(job)
+    cap_threads(job.plan.workers)
+    connections = {LAUNCHER: Connection(ends.launcher)} | {peer: Connection(end) for peer, end in ends.peers.items()}
+    links = _Links(connections)
+    try:
+        worker = Worker(job, number, Board(job.workflow, job.plan, job.board), links)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the launcher must hear of it
+        connections[LAUNCHER].send(message("broken", f"{type(error).__name__}: {error}"))
+        _serve_until_goodbye(None, connections)
+        return
+    with lines_of(worker):
+        _serve_until_goodbye(worker, connections)
+    sys.stdout.flush()
+
+
+def _die_with_launcher(lifeline: socket.socket) -> None:
+    """Wait in a thread of its own, so that a PE that computes for long does not outlive the run."""
+    lifeline.setblocking(True)
+    lifeline.recv(1)
+    os._exit(1)
+
+
+def _serve_until_goodbye(worker: Worker | None, connections: dict[int, Connection]) -> None:
+    """Run what can go on, pass frames in and out, and wait when there is nothing to do."""
+    launcher = connections[LAUNCHER]
+    told = False
+    with selectors.DefaultSelector() as selector:
+        for connection in connections.values():
+            selector.register(connection, selectors.EVENT_READ)
+        while True:
+            went_on = worker is not None and not worker.aborted and worker.step()
+            if worker is not None and not told:
+                told = _report(worker, launcher)
+            _watch_writable(selector, connections)
+            for key, mask in selector.select(0 if went_on else None):
+                connection: Connection = key.fileobj  # type: ignore[assignment]
+                if mask & selectors.EVENT_WRITE:
+                    connection.push()
+                for frame in connection.receive() if mask & selectors.EVENT_READ else ():
+                    if frame.kind is Kind.CONTROL:
+                        if _obey(read_message(frame)[0], worker):
+                            return
+                    elif worker is not None:
+                        worker.receive(frame)
+                if connection.closed:
+                    selector.unregister(connection)
+                    if connection is launcher:
+                        return
+
+
+def _watch_writable(selector: selectors.BaseSelector, connections: Mapping[int, Connection]) -> None:
+    for connection in connections.values():
+        if not connection.closed:
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.waiting else 0)
+            if selector.get_key(connection).events != wanted:
+                selector.modify(connection, wanted)
+
+
+def _report(worker: Worker, launcher: Connection) -> bool:
+    """Tell the launcher once how this worker ended; whether it has been told."""
+    if worker.failure is not None:
+        launcher.send(message("failure", worker.failure[0]))
+        worker.abort()
+        return True
+    if worker.finished:
+        for pe, counted in worker.digests.items():
+            for (port, digest), number in counted.items():
+                event = {"event": "digest", "pe": pe, "port": port, "digest": digest, "number": number}
+                launcher.send(message("event", event))
+        launcher.send(message("done"))
+        return True
+    return False
+
+
+def _obey(order: str, worker: Worker | None) -> bool:
+    """Do what the launcher says; whether it said goodbye."""
+    if order == "stop" and worker is not None:
+        worker.stop()
+    elif order == "abort" and worker is not None:
+        worker.abort()
+    return order in ("goodbye", "abort")

@@ -1,0 +1,253 @@
+"""A stage replica: one instance of each of its PEs, run in a greenlet that `write` can suspend."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from greenlet import getcurrent, greenlet
+
+from d4py_adaptive.mappings.channel import Inlet
+from d4py_adaptive.mappings.instance import Instance, Unwind
+from d4py_adaptive.mappings.randomness import RandomScope
+from d4py_adaptive.telemetry.board import Field, State
+from d4py_adaptive.wire.encoding import Encoded
+
+if TYPE_CHECKING:
+    from d4py_adaptive.mappings.worker import Worker
+
+Key = tuple[int, int]
+"""Which replica: number of the stage, number within the stage."""
+
+TURN_NS = 5_000_000
+TURN_WRITES = 64
+
+
+class Arrived(NamedTuple):
+    """An item that waits for its PE: the way it came, where it goes, and what it is."""
+
+    inlet: Inlet
+    target: Instance
+    port: str
+    item: Any
+    nbytes: int
+
+
+@dataclass(slots=True)
+class Feed:
+    """What one instance is still given by the user: items, or calls with nothing."""
+
+    instance: Instance
+    is_source: bool
+    iterations: int
+    items: deque[dict[str, Any]]
+
+    @property
+    def left(self) -> bool:
+        """Whether there is more."""
+        return self.iterations > 0 or bool(self.items)
+
+    def next(self) -> dict[str, Any]:
+        """The next input; `{}` for a call with nothing."""
+        if self.items:
+            return dict(self.items.popleft())
+        self.iterations -= 1
+        return {}
+
+
+class Replica:
+    """The loop over one stage replica's life: preprocess, items, postprocess, end.
+
+    Args:
+        worker: its host.
+        key: which replica it is.
+    """
+
+    def __init__(self, worker: Worker, key: Key) -> None:
+        self.worker = worker
+        self.key = key
+        self.clock = worker.clock
+        self.instances: dict[str, Instance] = {}
+        self.feeds: deque[Feed] = deque()
+        self.inlets: dict[tuple[int, int], Inlet] = {}
+        self.inbox: deque[Arrived] = deque()
+        self.service_ns = 0.0
+        self.elsewhere_ns = 0
+        self.running: Instance | None = None
+        self.in_source = False
+        self.started = False
+        self.finished = False
+        self._waiting: Callable[[], bool] | None = None
+        self._idle = False
+        self._random: list[RandomScope] = []
+        self._writes = 0
+        self._turn_ends_ns = 0
+        self._greenlet: greenlet | None = None
+
+    # What the worker asks and does.
+
+    @property
+    def ready(self) -> bool:
+        """Whether a turn would do something."""
+        if self.finished:
+            return False
+        if self._waiting is not None:
+            return self._waiting()
+        return not self._idle or self._has_work()
+
+    @property
+    def between_items(self) -> bool:
+        """Whether no PE of it is in the middle of a call, so that it can be moved."""
+        return not self.finished and self.running is None
+
+    def _has_work(self) -> bool:
+        return bool(self.inbox) or self._left_to_give() or all(inlet.closed for inlet in self.inlets.values())
+
+    def turn(self) -> None:
+        """Run until it has to wait, has had its share of time, or is finished."""
+        self._writes = 0
+        self._turn_ends_ns = self.clock() + TURN_NS
+        if self._greenlet is None:
+            self._greenlet = greenlet(self._live, parent=getcurrent())
+        self._greenlet.parent = getcurrent()
+        self._greenlet.switch()
+
+    def unwind(self) -> None:
+        """End what is suspended, running the PEs' `finally` clauses."""
+        if self._greenlet is not None and not self._greenlet.dead and self._greenlet:
+            self._greenlet.parent = getcurrent()
+            self._greenlet.throw(Unwind())
+        self._greenlet = None
+
+    # The life of the replica, inside its greenlet.
+
+    def _live(self) -> None:
+        try:
+            self._work()
+        except Unwind:
+            return
+
+    def _work(self) -> None:
+        instances = list(self.instances.values())
+        if not self.started:
+            for instance in instances:
+                instance.preprocess()
+            self.started = True
+        while self._next_item():
+            if self.clock() >= self._turn_ends_ns:
+                self._suspend()
+        for instance in instances:
+            instance.postprocess()
+        for instance in instances:
+            instance.row[Field.STATE] = State.DONE
+        self.finished = True
+        self.worker.close(self)
+
+    def _next_item(self) -> bool:
+        """Process one more item, or wait for one; False when there is nothing more to come."""
+        feed = self._next_feed()
+        took = bool(self.inbox) and (feed is None or feed.is_source)
+        if took:
+            self._take(self.inbox.popleft())
+        if feed is not None:
+            self._give(feed)
+        elif not took:
+            if all(inlet.closed for inlet in self.inlets.values()):
+                return False
+            self._idle = True
+            self._suspend()
+            self._idle = False
+        return True
+
+    def _take(self, arrived: Arrived) -> None:
+        inlet, target, port, item, nbytes = arrived
+        start = self.clock()
+        if isinstance(item, Encoded):
+            item = self.worker.wire.decode(item.body, item.buffers)
+        inputs = {port: item}
+        del item, arrived
+        target.feed(inputs, port, nbytes)
+        took = self.clock() - start
+        self.service_ns = took if not self.service_ns else 0.8 * self.service_ns + 0.2 * took
+        inlet.take(nbytes)
+        self.worker.taken(inlet, self)
+
+    def _left_to_give(self) -> bool:
+        return bool(self.feeds) and not self.worker.stopping
+
+    def _next_feed(self) -> Feed | None:
+        """What the user gave that is next: items for PEs that streams feed come first, then sources in turn."""
+        if not self._left_to_give():
+            return None
+        feed = self.feeds[0]
+        if feed.is_source:
+            self.feeds.rotate(-1)
+        return feed
+
+    def _give(self, feed: Feed) -> None:
+        item = feed.next()
+        if not feed.left:
+            self.feeds.remove(feed)
+        self.in_source = feed.is_source
+        try:
+            feed.instance.feed(item, next(iter(item), ""))
+        except Stopped:
+            self.feeds.clear()
+        self.in_source = False
+
+    # What its instances call while they run.
+
+    def before_write(self, instance: Instance) -> None:
+        """Leave the PE's call if the run ends, or if its source is asked to stop."""
+        self.worker.check()
+        if self.worker.stopping and self.in_source and instance.is_source:
+            raise Stopped
+
+    def after_write(self) -> None:
+        """Let the others have their turn when this one was long."""
+        self._writes += 1
+        if self._writes >= TURN_WRITES or self.clock() >= self._turn_ends_ns or self.worker.restless():
+            self._suspend()
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Suspend the PE in its `write` until the condition holds."""
+        running = self.running
+        if running is not None:
+            running.row[Field.STATE] = State.BLOCKED
+        start = self.clock()
+        self._waiting = condition
+        while not condition():
+            self._suspend()
+        self._waiting = None
+        if running is not None:
+            running.row[Field.BLOCKED_NS] += self.clock() - start
+            running.row[Field.STATE] = State.PROCESS
+
+    def _suspend(self) -> None:
+        start = self.clock()
+        if self._random:
+            self._random[-1].save()
+        self.worker.hub.switch()
+        if self._random:
+            self._random[-1].load()
+        self.elsewhere_ns += self.clock() - start
+        self.worker.check()
+
+    def enter_random(self, scope: RandomScope) -> None:
+        """Put an instance's random state in place."""
+        if self._random:
+            self._random[-1].save()
+        self._random.append(scope)
+        scope.load()
+
+    def leave_random(self) -> None:
+        """Put back the random state of the instance that called."""
+        self._random.pop().save()
+        if self._random:
+            self._random[-1].load()
+
+
+class Stopped(Unwind):
+    """Ends a source's call because the run was asked to stop; what it wrote before stands."""

@@ -1,0 +1,78 @@
+"""Which readers an output port has, and which of them gets an item."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, OneToAll
+from d4py_adaptive.dataflow.workflow import Stream
+from d4py_adaptive.mappings.channel import Outlet
+
+if TYPE_CHECKING:
+    from d4py_adaptive.mappings.instance import Instance
+
+
+@dataclass(slots=True)
+class FusedReader:
+    """A reader in the same stage replica: writing to it is calling it."""
+
+    target: Instance
+    port: str
+    row_slot: int
+
+
+class QueuedReader:
+    """The instances of a reader in another stage, and the rule by which one of them, or all, are chosen.
+
+    Args:
+        stream: the stream.
+        port: number of the target's input port.
+        outlets: the sender's outlets to the target's instances, in order.
+        start: where dealing out begins, so that many senders of few items do not all begin at the first.
+        counted: whether it shows in the results who gets an item; then items are dealt out strictly in turn.
+        row_slot: where the sender's row counts this stream.
+
+    Attributes:
+        turn: number of the outlet that is next when items are dealt out.
+    """
+
+    def __init__(
+        self, stream: Stream, port: int, outlets: Sequence[Outlet], start: int, counted: bool, row_slot: int
+    ) -> None:
+        self.port = port
+        self.outlets = outlets
+        self.row_slot = row_slot
+        self._grouping = stream.grouping
+        self.turn = start % len(outlets)
+        self._counted = counted
+
+    def choose(self, item: Any) -> Iterator[Outlet]:
+        """Yield the outlets that get the item; one may have no room yet.
+
+        Raises:
+            WorkflowError: the item has no such key, or one that cannot be hashed.
+        """
+        outlets = self.outlets
+        if isinstance(self._grouping, OneToAll):
+            yield from outlets
+        elif len(outlets) == 1 or isinstance(self._grouping, AllToOne):
+            yield outlets[0]
+        elif isinstance(self._grouping, GroupBy):
+            yield outlets[self._grouping.instance(item, len(outlets))]
+        else:
+            yield self._deal()
+
+    def _deal(self) -> Outlet:
+        """The next outlet in turn; where nobody can tell, the one with the least under way, ties in turn."""
+        outlets, turn = self.outlets, self.turn
+        self.turn = (turn + 1) % len(outlets)
+        if self._counted:
+            return outlets[turn]
+        least = outlets[turn]
+        for i in range(1, len(outlets)):
+            other = outlets[(turn + i) % len(outlets)]
+            if other.unread < least.unread:
+                least = other
+        return least

@@ -1,0 +1,86 @@
+"""The simple mapping: one worker, in the process that started the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as MappingType
+from typing import Any
+
+from d4py_adaptive.errors import PEError, RunError
+from d4py_adaptive.mappings.base import Mapping
+from d4py_adaptive.mappings.interruption import interruptible
+from d4py_adaptive.mappings.job import Job, Observer
+from d4py_adaptive.mappings.output import lines_of
+from d4py_adaptive.mappings.worker import Worker
+from d4py_adaptive.telemetry.board import Board
+from d4py_adaptive.wire.frame import Frame
+
+
+class _Alone:
+    """The links of a worker that has nobody to send to."""
+
+    def __init__(self, observer: Observer) -> None:
+        self.line = observer.line
+        self.event = observer.event
+
+    def send(self, worker: int, frame: Frame) -> None:
+        """There is nobody.
+
+        Raises:
+            RunError: always.
+        """
+        raise RunError(f"a run on one worker has a frame for worker {worker}: {frame.kind.name}; the plan is not its own")
+
+    def line(self, instance: str, text: str) -> None:
+        """Replaced by the observer's."""
+
+    def event(self, event: MappingType[str, Any]) -> None:
+        """Replaced by the observer's."""
+
+
+class SimpleMapping(Mapping):
+    """Everything in this process, one call after the other."""
+
+    name = "simple"
+    parallel = False
+
+    def run(self, job: Job, observer: Observer) -> None:
+        """Enact the job here and now (see `Mapping.run`)."""
+        board = Board(job.workflow, job.plan, job.board)
+        board.create()
+        worker = Worker(job, 0, board, _Alone(observer), collect=observer.result)
+        observer.started()
+        with interruptible(worker.stop) as interruption, lines_of(worker):
+            try:
+                run_alone(worker)
+            except KeyboardInterrupt:
+                if not interruption.hard:
+                    raise
+                raise interruption.error() from None
+            finally:
+                worker.abort()
+        report_digests(worker, observer)
+        if interruption.signal_number:
+            raise interruption.error()
+
+
+def run_alone(worker: Worker) -> None:
+    """Run a worker that needs nobody else to its end.
+
+    Raises:
+        PEError: a PE failed.
+        RunError: nothing can go on although not everything has finished; a fault of this package.
+    """
+    while not worker.finished:
+        went_on = worker.step()
+        if worker.failure is not None:
+            failure, error = worker.failure
+            raise PEError(failure) from error
+        if not went_on and not worker.finished:
+            raise RunError("the run is stuck: no stage can go on and not all have finished; please report this")
+
+
+def report_digests(worker: Worker, observer: Observer) -> None:
+    """Pass on the digests that a worker kept."""
+    for pe, counted in worker.digests.items():
+        for (port, digest), number in counted.items():
+            observer.event({"event": "digest", "pe": pe, "port": port, "digest": digest, "number": number})

@@ -1,0 +1,158 @@
+"""The toy mapping: many workers in one process, and a seeded scheduler that does its worst.
+
+Frames are encoded, delayed and decoded as between processes; turns are given at random, PEs are suspended at random
+writes, and stage replicas move between workers in the middle of the run. What can deadlock or overtake does so here,
+in milliseconds, and the seed brings it back.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Mapping as MappingType
+from typing import Any
+
+from d4py_adaptive.errors import PEError, RunError
+from d4py_adaptive.mappings.base import Mapping
+from d4py_adaptive.mappings.interruption import interruptible
+from d4py_adaptive.mappings.job import Job, Observer
+from d4py_adaptive.mappings.results import ResultSink
+from d4py_adaptive.mappings.simple import report_digests
+from d4py_adaptive.mappings.worker import LAUNCHER, Worker
+from d4py_adaptive.telemetry.board import Board
+from d4py_adaptive.wire.encoding import Encoded
+from d4py_adaptive.wire.frame import Frame, Kind, read_frames
+
+GIVE_WAY = 0.2
+MOVE = 0.02
+
+
+class _Link:
+    """One worker's way out: every frame goes into the queue to its destination, as bytes."""
+
+    def __init__(self, number: int, network: Network) -> None:
+        self._number = number
+        self._network = network
+
+    def send(self, worker: int, frame: Frame) -> None:
+        """Queue a frame."""
+        self._network.queues.setdefault((self._number, worker), deque()).append(b"".join(frame.parts()))
+
+    def line(self, instance: str, text: str) -> None:
+        """Pass on a line."""
+        self._network.observer.line(instance, text)
+
+    def event(self, event: MappingType[str, Any]) -> None:
+        """Pass on an event."""
+        self._network.observer.event(event)
+
+
+class Network:
+    """The queues between the workers of a toy run, first in first out each, and the seeded scheduler over all."""
+
+    def __init__(self, job: Job, observer: Observer) -> None:
+        self.queues: dict[tuple[int, int], deque[bytes]] = {}
+        self.observer = observer
+        self._random = random.Random(job.seed)  # noqa: S311 - a schedule, not a secret
+        self._sink = ResultSink(job, observer)
+        board = Board(job.workflow, job.plan, job.board)
+        board.create()
+        self.links = [_Link(number, self) for number in range(job.plan.workers)]
+        self.workers = [
+            Worker(job, number, board, self.links[number], restless=self._gives_way)
+            for number in range(job.plan.workers)
+        ]
+
+    def _gives_way(self) -> bool:
+        return self._random.random() < GIVE_WAY
+
+    def run(self) -> None:
+        """Let the scheduler choose until everything has finished.
+
+        Raises:
+            PEError: a PE failed.
+            RunError: nothing is left to choose and not everything has finished.
+        """
+        while not (self._sink.complete and all(worker.finished for worker in self.workers)):
+            moves = self._possible_moves()
+            if not moves:
+                raise RunError("the toy run is stuck: no frame under way, nobody can go on, and not all have finished")
+            self._random.choice(moves)()
+            self._maybe_relocate()
+            for worker in self.workers:
+                if worker.failure is not None:
+                    failure, error = worker.failure
+                    raise PEError(failure) from error
+
+    def _possible_moves(self) -> list[Callable[[], None]]:
+        moves: list[Callable[[], None]] = [lambda c=channel: self._deliver(c) for channel in sorted(self.queues)]
+        for worker in self.workers:
+            moves += [lambda w=worker, r=replica: w.run(r) for replica in worker.ready()]
+        return moves
+
+    def _deliver(self, channel: tuple[int, int]) -> None:
+        queue = self.queues[channel]
+        (frame,) = read_frames([queue.popleft()])
+        if not queue:
+            del self.queues[channel]
+        if channel[1] == LAUNCHER:
+            credit = self._sink.receive(frame)
+            if credit is not None:
+                # Credit enters at any worker; it finds the sender wherever that lives by now.
+                at = self._random.randrange(len(self.workers))
+                self.queues.setdefault((LAUNCHER, at), deque()).append(b"".join(credit.parts()))
+        elif frame.kind is Kind.CONTROL:
+            self.workers[channel[1]].adopt(bytes(frame.items[0].body))
+        else:
+            self.workers[channel[1]].receive(frame)
+
+    def _maybe_relocate(self) -> None:
+        """Now and then, move a replica that is between items to another worker; news of it travels like any frame."""
+        if len(self.workers) < 2 or self._random.random() > MOVE:
+            return
+        origin, destination = self._random.sample(self.workers, 2)
+        movable = [replica for replica in origin.replicas if replica.between_items]
+        if not movable:
+            return
+        replica = self._random.choice(movable)
+        numbers = [instance.ref.number for instance in replica.instances.values()]
+        state = origin.release(replica, destination.number)
+        link = self.links[origin.number]
+        item = Encoded(state, (), len(state))
+        link.send(destination.number, Frame(Kind.CONTROL, ports=[0], items=[item]))
+        for other in self.workers:
+            for number in numbers if other not in (origin, destination) else ():
+                news = Frame(Kind.RELOCATE, 0, number, destination.number, generation=origin.moves(number))
+                link.send(other.number, news)
+
+
+class ToyMapping(Mapping):
+    """All workers in this process, scheduled at random from the run's seed; for tests, not for speed."""
+
+    name = "toy"
+    parallel = True
+
+    def run(self, job: Job, observer: Observer) -> None:
+        """Enact the job under the adversarial scheduler (see `Mapping.run`)."""
+        network = Network(job, observer)
+        observer.started()
+
+        def stop() -> None:
+            for worker in network.workers:
+                worker.stop()
+
+        with interruptible(stop) as interruption:
+            try:
+                network.run()
+            except KeyboardInterrupt:
+                if not interruption.hard:
+                    raise
+                raise interruption.error() from None
+            finally:
+                for worker in network.workers:
+                    worker.abort()
+        for worker in network.workers:
+            report_digests(worker, observer)
+        if interruption.signal_number:
+            raise interruption.error()

@@ -1,0 +1,103 @@
+"""A plan made without a profile: fuse what may be fused, replicate what may be replicated, leave no worker idle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
+from d4py_adaptive.dataflow.grouping import Shuffle
+from d4py_adaptive.dataflow.plan import Plan, Stage
+from d4py_adaptive.dataflow.workflow import Stream, Workflow
+
+
+def plan_without_profile(
+    workflow: Workflow,
+    workers: int,
+    mapping: str,
+    counts: dict[str, InstanceCount] | None = None,
+    fuse: bool = True,
+) -> Plan:
+    """A plan that uses every worker it can: each PE that may be replicated gets one instance per worker.
+
+    Args:
+        workflow: the workflow.
+        workers: how many workers there may be, from 1.
+        mapping: name of the mapping it is for.
+        counts: what `instance_counts` says of the workflow, where it is known already.
+        fuse: False gives every PE a stage of its own.
+    """
+    counts = counts or instance_counts(workflow)
+    chosen = {pe: counts[pe].choose(workers) for pe in workflow.by_id}
+    groups = fused_stages(workflow, counts, chosen) if fuse else [(pe,) for pe in workflow.order]
+    stages: list[Stage] = []
+    turn = 0
+    for pes in groups:
+        replicas = chosen[pes[0]]
+        stages.append(Stage(pes, tuple((turn + i) % workers for i in range(replicas))))
+        turn += replicas
+    notes = [f"{pe}: {chosen[pe]} instance(s): {counts[pe].reason}" for pe in workflow.order]
+    used = len({worker for stage in stages for worker in stage.workers})
+    if used < workers:
+        notes.append(f"{workers} workers allowed, {used} used: there is nothing to put on the rest")
+    return Plan(tuple(stages), used, mapping, tuple(notes)).check(workflow)
+
+
+def may_fuse(stream: Stream, counts: dict[str, InstanceCount], chosen: dict[str, int]) -> bool:
+    """Whether a stream may become a function call: the items would reach the same instances."""
+    if chosen[stream.source] != chosen[stream.target]:
+        return False
+    return chosen[stream.source] == 1 or (isinstance(stream.grouping, Shuffle) and counts[stream.target].fixed is None)
+
+
+def fused_stages(
+    workflow: Workflow, counts: dict[str, InstanceCount], chosen: dict[str, int]
+) -> list[tuple[str, ...]]:
+    """The PEs in as few stages as streams that may fuse allow, in topological order, free of loops.
+
+    PEs that descend from different sources stay apart: an endless source could never be interrupted for the others.
+    """
+    stage_of: dict[str, int] = {}
+    members: list[list[str]] = []
+    behind: list[set[int]] = []  # stages that each stage is reached from
+    for pe in workflow.order:
+        feeding = {stage_of[stream.source] for stream in workflow.inbound[pe]}
+        stage = _stage_to_join(workflow, counts, chosen, pe, feeding, behind, members)
+        if stage is None:
+            stage = len(members)
+            members.append([])
+            behind.append(set())
+        members[stage].append(pe)
+        stage_of[pe] = stage
+        for other in feeding - {stage}:
+            behind[stage] |= behind[other] | {other}
+        _spread(behind, stage)
+    return [tuple(pes) for pes in members]
+
+
+def _stage_to_join(
+    workflow: Workflow,
+    counts: dict[str, InstanceCount],
+    chosen: dict[str, int],
+    pe: str,
+    feeding: Iterable[int],
+    behind: list[set[int]],
+    members: list[list[str]],
+) -> int | None:
+    """The latest stage that the PE can join: every stream from it may fuse, and no other feeder lies beyond it."""
+    ancestors = workflow.source_ancestors
+    for stage in sorted(feeding, reverse=True):
+        streams = [stream for stream in workflow.inbound[pe] if stream.source in members[stage]]
+        if (
+            all(may_fuse(stream, counts, chosen) for stream in streams)
+            and ancestors[members[stage][0]] == ancestors[pe]
+            and not any(stage in behind[other] for other in feeding)
+        ):
+            return stage
+    return None
+
+
+def _spread(behind: list[set[int]], stage: int) -> None:
+    """Tell the stages beyond `stage` what is now behind it."""
+    for other in behind:
+        if stage in other:
+            other |= behind[stage]

@@ -1,0 +1,270 @@
+"""One run from start to end: everything with a side effect that is not a worker's."""
+
+from __future__ import annotations
+
+import base64
+import os
+import platform
+import secrets
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from d4py_adaptive.clock import wall_time_s
+from d4py_adaptive.dataflow.builder import WorkflowGraph
+from d4py_adaptive.dataflow.counts import instance_counts
+from d4py_adaptive.dataflow.digest import digest
+from d4py_adaptive.dataflow.inputs import resolve_inputs
+from d4py_adaptive.dataflow.plan import Plan
+from d4py_adaptive.dataflow.resources import usable_cores
+from d4py_adaptive.dataflow.workflow import Workflow
+from d4py_adaptive.errors import D4pyError, InputError, Interrupted, PEError
+from d4py_adaptive.mappings.base import MAPPINGS
+from d4py_adaptive.mappings.job import Job
+from d4py_adaptive.partitioner.unmeasured import plan_without_profile
+from d4py_adaptive.telemetry.board import Board, Counters
+from d4py_adaptive.telemetry.run_directory import RunDirectory, d4py_home, process_started_s
+from d4py_adaptive.telemetry.run_record import RunRecord
+
+Digests = dict[tuple[str, str], Counter[bytes]]
+"""How often each value reached a place: a PE's unconnected output, or an input of a PE that ends a path."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How a workflow is to be run; every option of `d4py run` is one of these.
+
+    Attributes:
+        mapping: `simple`, `multi` or `toy`.
+        workers: how many workers there may be; None is one per usable core.
+        plan: the plan to follow; None lets one be made.
+        fuse: whether PEs may share a stage.
+        seed: seed of random state; None draws one, which the record keeps.
+        start_method: `fork`, `forkserver` or `spawn`; empty chooses.
+        on_error: what a failing call does, per PE id or name, `''` for all.
+        by_value: modules that travel with the job instead of being imported by workers.
+        digests: whether to keep digests of what comes out, to compare runs.
+        workflow: what to call the workflow in the record.
+        home: where runs are kept; None is `$D4PY_HOME`.
+    """
+
+    mapping: str = "simple"
+    workers: int | None = None
+    plan: Plan | None = None
+    fuse: bool = True
+    seed: int | None = None
+    start_method: str = ""
+    on_error: Mapping[str, str] = field(default_factory=dict)
+    by_value: tuple[str, ...] = ()
+    digests: bool = False
+    workflow: str = "workflow"
+    home: Path | None = None
+
+
+class View(Protocol):
+    """Who watches a run in the process that started it."""
+
+    def started(self, directory: RunDirectory, plan: Plan, read: Callable[[], list[Counters]]) -> None:
+        """The workers are up; `read` gives the counters as they stand."""
+
+    def result(self, pe: str, port: str, item: Any) -> None:
+        """A result came out."""
+
+    def line(self, instance: str, text: str) -> None:
+        """A PE printed a line."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A run that came to its end.
+
+    Attributes:
+        record: the record, as saved.
+        directory: where it is saved.
+        plan: the plan it followed.
+        counters: the counters of every instance.
+        digests: what came out where, if asked for.
+    """
+
+    record: RunRecord
+    directory: RunDirectory
+    plan: Plan
+    counters: list[Counters]
+    digests: Digests
+
+
+class _Recorder:
+    """The mapping's observer: passes on to the view, and keeps what belongs in the record."""
+
+    def __init__(self, directory: RunDirectory, board: Board, plan: Plan, view: View, digests: bool) -> None:
+        self._directory = directory
+        self._board = board
+        self._plan = plan
+        self._view = view
+        self._wants_digests = digests
+        self.digests: Digests = {}
+        self.dead_letters = 0
+
+    def started(self) -> None:
+        self._view.started(self._directory, self._plan, lambda: list(self._board.read()))
+
+    def result(self, pe: str, port: str, item: Any) -> None:
+        if self._wants_digests:
+            self.digests.setdefault((pe, port), Counter())[digest(item)] += 1
+        self._view.result(pe, port, item)
+
+    def line(self, instance: str, text: str) -> None:
+        self._view.line(instance, text)
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        if event["event"] == "digest":
+            counted = self.digests.setdefault((event["pe"], event["port"]), Counter())
+            counted[event["digest"]] += event["number"]
+        elif event["event"] == "dead_letter":
+            self.dead_letters += 1
+            item = base64.b64encode(event["item"]).decode()
+            self._directory.append("dead-letters.jsonl", {**event, "item": item, "at_s": wall_time_s()})
+            failure = event["failure"]
+            self._view.note(
+                f"skipped item {failure['item']} of {failure['pe']}[{failure['instance']}]: "
+                f"{failure['error_type']}: {failure['message']}"
+            )
+        else:
+            self._directory.append("events.jsonl", {**event, "at_s": wall_time_s()})
+
+
+def enact(graph: WorkflowGraph | Workflow, inputs: object, options: RunOptions, view: View) -> Finished:
+    """Run a workflow to its end, watched by `view`; the record is kept whatever happens.
+
+    Raises:
+        D4pyError: what stopped it, before it started or in the middle; the record says so too.
+    """
+    workflow = graph.freeze() if isinstance(graph, WorkflowGraph) else graph
+    job = make_job(workflow, inputs, options)
+    mapping = MAPPINGS.get(options.mapping)()
+    for note in job.plan.notes:
+        if "workers allowed" in note:
+            view.note(note)
+    _warn_of_stateful(job, view)
+    directory = RunDirectory.create(options.home or d4py_home())
+    job = replace(job, board=directory.board())
+    board = Board(workflow, job.plan, job.board)
+    board.create()
+    record = _new_record(directory, job, options)
+    directory.write_record(record)
+    directory.write_json("plan.json", job.plan.to_dict())
+    recorder = _Recorder(directory, board, job.plan, view, options.digests)
+    error: BaseException | None = None
+    try:
+        mapping.run(job, recorder)
+    except BaseException as caught:
+        error = caught
+        raise
+    finally:
+        counters = list(board.read())
+        record = _ended(record, error, counters, recorder.dead_letters)
+        directory.write_record(record)
+    return Finished(record, directory, job.plan, counters, recorder.digests)
+
+
+def make_job(workflow: Workflow, inputs: object, options: RunOptions) -> Job:
+    """The job that the options ask for.
+
+    Raises:
+        InputError: inputs or options do not fit.
+        PlanError: the plan does not fit.
+    """
+    workers = options.workers
+    if workers is not None and workers < 1:
+        raise InputError(f"the number of workers is a whole number from 1; got {workers}")
+    parallel = MAPPINGS.get(options.mapping).parallel
+    counts = instance_counts(workflow)
+    allowed = (workers or usable_cores()) if parallel else 1
+    plan = options.plan or plan_without_profile(workflow, allowed, options.mapping, counts, options.fuse)
+    return Job(
+        workflow=workflow,
+        plan=plan.check(workflow),
+        inputs=resolve_inputs(workflow, inputs),
+        seed=secrets.randbits(32) if options.seed is None else options.seed,
+        explicit_seed=options.seed is not None,
+        guarded=frozenset(
+            pe for pe, c in counts.items() if c.fixed is None and not c.keyed and not c.state.declared and c.state.stateless
+        ),
+        random=frozenset(pe for pe, c in counts.items() if c.state.uses_random),
+        interchangeable=frozenset(pe for pe, c in counts.items() if c.fixed is None and not c.keyed),
+        on_error=_known_policies(workflow, options.on_error),
+        digests=options.digests,
+        start_method=options.start_method,
+        by_value=options.by_value,
+    )
+
+
+def _known_policies(workflow: Workflow, on_error: Mapping[str, str]) -> Mapping[str, str]:
+    known = {"", *workflow.by_id, *(node.name for node in workflow.nodes)}
+    for key in on_error:
+        if key not in known:
+            raise InputError(f"on_error names {key!r}, which is no PE of this workflow; its PEs: {', '.join(workflow.by_id)}")
+    return on_error
+
+
+def _warn_of_stateful(job: Job, view: View) -> None:
+    """A failed call on a stateful PE is undone in what it wrote, not in what it changed of itself."""
+    from d4py_adaptive.mappings.error_policy import policy_of
+
+    for node in job.workflow.nodes:
+        stateless = node.id in job.interchangeable or node.prototype.stateless
+        if not stateless and not policy_of(node, job.on_error).stops_at_once:
+            view.note(f"{node.id} keeps state, which skip and retry cannot undo when a call fails half-way")
+
+
+def _new_record(directory: RunDirectory, job: Job, options: RunOptions) -> RunRecord:
+    return RunRecord(
+        id=directory.id,
+        workflow=options.workflow,
+        state="running",
+        mapping=options.mapping,
+        workers=job.plan.workers,
+        start_method=options.start_method,
+        seed=job.seed,
+        argv=list(sys.argv),
+        host=os.uname().nodename,
+        pid=os.getpid(),
+        pid_started_s=process_started_s(),
+        started_at_s=wall_time_s(),
+        instances=[],
+        environment=_environment(),
+    )
+
+
+def _ended(record: RunRecord, error: BaseException | None, counters: list[Counters], dead_letters: int) -> RunRecord:
+    if error is None:
+        state = "completed"
+    elif isinstance(error, Interrupted | KeyboardInterrupt):
+        state = "interrupted"
+    else:
+        state = "failed"
+    text = "" if error is None else str(error) if isinstance(error, D4pyError) else f"{type(error).__name__}: {error}"
+    return replace(
+        record,
+        state=state,
+        ended_at_s=wall_time_s(),
+        error=text,
+        failure=error.failure.to_dict() if isinstance(error, PEError) else None,
+        dead_letters=dead_letters,
+        instances=[asdict(c) | {"state": c.state.name.lower()} for c in counters],
+    )
+
+
+def _environment() -> dict[str, str]:
+    try:
+        package = version("d4py_adaptive")
+    except PackageNotFoundError:
+        package = "not installed"
+    return {"d4py_adaptive": package, "python": platform.python_version(), "platform": platform.platform()}

@@ -1,0 +1,1 @@
+"""What was seen: counters, the run directory, the run record."""

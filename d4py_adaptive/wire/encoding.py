@@ -1,0 +1,82 @@
+"""Items to bytes and back: the `Wire` that a mapping is given, and the plain one."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from d4py_adaptive.errors import WireError
+
+Buffer = bytes | bytearray | memoryview
+
+OUT_OF_BAND_BYTES = 16 * 1024
+"""Buffers from this size on travel beside the pickle instead of inside it; below, a copy costs less than a piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """One item as bytes: a pickle, and the large buffers beside it; nothing of it is shared with the item."""
+
+    body: Buffer
+    buffers: tuple[Buffer, ...]
+    nbytes: int
+
+
+class Wire(Protocol):
+    """Encodes and decodes items; picklable, so that it reaches every worker."""
+
+    def encode(self, item: object) -> Encoded:
+        """The item as bytes, its value fixed from here on.
+
+        Raises:
+            WireError: it cannot be encoded.
+        """
+
+    def decode(self, body: Buffer, buffers: Sequence[Buffer]) -> Any:
+        """The item again, writable and private if the buffers are."""
+
+
+class PlainWire:
+    """Pickle, protocol 5, large buffers out of band; by value what cannot be imported at the other end."""
+
+    def encode(self, item: object) -> Encoded:
+        """The item as bytes; each large buffer is copied once."""
+        buffers: list[bytes] = []
+
+        def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
+            raw = buffer.raw()
+            if raw.nbytes < OUT_OF_BAND_BYTES:
+                return True
+            buffers.append(bytes(raw))
+            return False
+
+        body = dump(item, keep_in_band, buffers)
+        return Encoded(body, tuple(buffers), len(body) + sum(map(len, buffers)))
+
+    def decode(self, body: Buffer, buffers: Sequence[Buffer]) -> Any:
+        """The item again; arrays stand on the buffers given."""
+        return pickle.loads(body, buffers=buffers)
+
+
+def dump(item: object, buffer_callback: Any = None, buffers: list[bytes] | None = None) -> bytes:
+    """The item pickled, classes and functions that cannot be imported elsewhere by value.
+
+    Raises:
+        WireError: it cannot be pickled either way.
+    """
+    try:
+        return pickle.dumps(item, 5, buffer_callback=buffer_callback)
+    except Exception:  # noqa: BLE001 - a user's __reduce__ may raise anything; the second try decides
+        import cloudpickle
+
+        if buffers is not None:
+            buffers.clear()
+        try:
+            return bytes(cloudpickle.dumps(item, 5, buffer_callback=buffer_callback))
+        except Exception as error:
+            raise WireError(
+                f"an item that goes to another process must be picklable; got {type(item).__name__}: "
+                f"{type(error).__name__}: {error}; send plain data, or keep this stream inside one process"
+            ) from error

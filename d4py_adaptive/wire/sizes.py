@@ -1,0 +1,37 @@
+"""About how many bytes an item holds, without encoding it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+_FLAT = 32
+"""Bytes put down for what has no length of its own: numbers, small objects."""
+
+_SAMPLE = 64
+
+
+def payload_bytes(item: object, depth: int = 3) -> int:
+    """About how many bytes an item holds: exact for arrays, bytes and text, an estimate for what contains them."""
+    nbytes = getattr(item, "nbytes", None)
+    if isinstance(nbytes, int):
+        return nbytes
+    if isinstance(item, str | bytes | bytearray):
+        return len(item)
+    if depth == 0:
+        return _FLAT
+    if isinstance(item, dict):
+        return _members(item.values(), len(item), depth)
+    if isinstance(item, list | tuple | set | frozenset):
+        return _members(item, len(item), depth)
+    state = getattr(item, "__dict__", None)
+    return _members(list(state.values()), len(state), depth) if state else _FLAT
+
+
+def _members(members: Iterable[object], count: int, depth: int) -> int:
+    """The sum over the members, scaled up from the first ones where there are many."""
+    if not count:
+        return _FLAT
+    looked_at = min(count, _SAMPLE)
+    total = sum(payload_bytes(member, depth - 1) for member in islice(members, looked_at))
+    return _FLAT + total * count // looked_at

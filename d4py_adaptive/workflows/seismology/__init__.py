@@ -1,0 +1,1 @@
+"""Seismology: waveforms in, measurements out. Needs the extra `seismology` (obspy, scipy, matplotlib)."""
