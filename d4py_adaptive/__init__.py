@@ -1,6 +1,6 @@
 """Stream workflows in the dispel4py tradition that measure, place and explain themselves.
 
-    from d4py_adaptive import IterativePE, ProducerPE, WorkflowGraph, run
+from d4py_adaptive import IterativePE, ProducerPE, WorkflowGraph, run
 """
 
 from __future__ import annotations

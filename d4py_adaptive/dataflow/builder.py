@@ -99,7 +99,7 @@ class WorkflowGraph:
     def flatten(self) -> None:
         """Replace composite PEs by the PEs inside them, all levels down."""
         pes = list(_leaves(self))
-        self.connections = list(_flat_connections(self))
+        self.connections = [Connection(*ends) for ends in _flat_connections(self)]
         self.nodes = {id(pe): WorkflowNode(pe) for pe in pes}
         for number, pe in enumerate(pes):
             pe.id = f"{pe.name}{number}"
@@ -126,9 +126,7 @@ class WorkflowGraph:
 class CompositePE(WorkflowGraph):
     """A PE made of a graph of PEs; `create_graph(self, **params)` fills it."""
 
-    def __init__(
-        self, create_graph: Callable[..., object] | None = None, params: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, create_graph: Callable[..., object] | None = None, params: dict[str, Any] | None = None) -> None:
         super().__init__()
         self.name = type(self).__name__
         if create_graph is not None:

@@ -43,7 +43,9 @@ def instance_counts(workflow: Workflow) -> dict[str, InstanceCount]:
         shows = (counts[stream.target].fixed or 1) > 1 and isinstance(stream.grouping, Shuffle)
         if shows and counts[stream.source].fixed is None:
             counts[stream.source] = replace(
-                counts[stream.source], fixed=1, reason=f"deals items out to the counted instances of {stream.target}"
+                counts[stream.source],
+                fixed=1,
+                reason=f"deals items out to the counted instances of {stream.target}",
             )
     return counts
 

@@ -88,7 +88,7 @@ def _check_ports(node: PENode, given: GivenInputs) -> None:
         for port in item if node.inputs else ():
             if port not in node.inputs:
                 raise InputError(
-                    f"inputs of {node.id} name {port!r}, which is no input of it{did_you_mean(str(port), node.inputs)}; "
+                    f"inputs of {node.id} name {port!r}, not an input of it{did_you_mean(str(port), node.inputs)}; "
                     f"its inputs: {', '.join(node.inputs)}"
                 )
 

@@ -16,7 +16,6 @@ TYPE = "type"
 GROUPING = "grouping"
 
 
-
 class Runtime(Protocol):
     """What a running instance gives its PE: somewhere to write to, and somewhere to log."""
 
@@ -89,7 +88,8 @@ class GenericPE:
 
         A source is called with `{}` once per iteration, or with each of its given inputs.
         """
-        return self._process(inputs)
+        outputs: Mapping[str, Any] | None = self._process(inputs)
+        return outputs
 
     def _process(self, data: Any) -> Any:  # noqa: ARG002 - the hook's signature
         """To be overridden instead of `process`."""

@@ -106,7 +106,9 @@ class Plan:
                 )
         loop = stage_loop(workflow, [stage.pes for stage in self.stages])
         if loop:
-            raise PlanError(f"these stages form a loop: {' -> '.join('+'.join(pes) for pes in loop)}; split one of them")
+            raise PlanError(
+                f"these stages form a loop: {' -> '.join('+'.join(pes) for pes in loop)}; split one of them"
+            )
         return self
 
     def to_dict(self) -> dict[str, Any]:

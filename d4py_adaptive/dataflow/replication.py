@@ -8,7 +8,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import Any
 
-from d4py_adaptive.dataflow import patterns, pe as pe_module
+from d4py_adaptive.dataflow import patterns
+from d4py_adaptive.dataflow import pe as pe_module
 from d4py_adaptive.dataflow.pe import GenericPE
 
 _BASES = (pe_module.__name__, patterns.__name__)
@@ -38,7 +39,7 @@ def read_state(pe: GenericPE) -> StateVerdict:
     for name in ("postprocess", "_postprocess"):
         if getattr(type(pe), name).__module__ not in _BASES:
             return StateVerdict(False, f"{type(pe).__name__} has its own {name}", False, False)
-    if _simple(getattr(type(pe), "process")) and _simple(getattr(type(pe), "_process")):
+    if _simple(type(pe).process) and _simple(type(pe)._process):
         return StateVerdict(True, "process changes nothing that outlives an item", False, False)
     return StateVerdict(False, "unsure; declare `stateless = True` if it keeps nothing between items", False, False)
 

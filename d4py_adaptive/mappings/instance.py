@@ -134,7 +134,9 @@ class Instance:
         if outputs is None:
             return
         if not isinstance(outputs, Mapping):
-            raise TypeError(f"process returns None or {{output: item}}; {self.ref.pe} returned {type(outputs).__name__}")
+            raise TypeError(
+                f"process returns None or {{output: item}}; {self.ref.pe} returned {type(outputs).__name__}"
+            )
         if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == _ALONE:
             for port in list(outputs):
                 self._require_output(port)
@@ -178,7 +180,9 @@ class Instance:
             {"event": "dead_letter", "failure": failure.to_dict(), "attempts": attempts, "item": pickled}
         )
 
-    def _call(self, state: State, method: str, function: Any, *args: Any, port: str = "", careful: bool = False) -> None:
+    def _call(
+        self, state: State, method: str, function: Any, *args: Any, port: str = "", careful: bool = False
+    ) -> None:
         """Call the PE: time it without what it caused elsewhere, and turn what it raises into the run's failure."""
         replica, row, clock = self.replica, self.row, self._clock
         caller, replica.running = replica.running, self
@@ -215,7 +219,7 @@ class Instance:
         while frames is not None and frames.tb_next is not None and _is_ours(frames.tb_frame.f_code.co_filename):
             frames = frames.tb_next
         text = "".join(traceback.format_exception(type(error), error, frames))
-        item = self.calls if method == "process" or self.calls and method == "write" else 0
+        item = self.calls if method == "process" or (self.calls and method == "write") else 0
         return Failure(
             self.ref.pe, self.ref.index, method, port, item, socket.gethostname(), self.replica.worker.number,
             type(error).__name__, str(error), text,

@@ -55,7 +55,11 @@ class Interruption:
     def error(self) -> Interrupted:
         """What the run raises."""
         name = signal.Signals(self.signal_number).name
-        how = "at once, items under way are lost" if self.hard else "in order: its sources were stopped, all else finished"
+        how = (
+            "at once, items under way are lost"
+            if self.hard
+            else "in order: its sources were stopped, all else finished"
+        )
         return Interrupted(f"{name} ended the run {how}", self.signal_number)
 
 

@@ -45,7 +45,7 @@ class Job:
     seed: int = 0
     explicit_seed: bool = False
     wire: Wire = field(default_factory=PlainWire)
-    window: Window = Window()
+    window: Window = field(default_factory=Window)
     batch_items: int = 64
     guarded: frozenset[str] = frozenset()
     random: frozenset[str] = frozenset()
@@ -72,5 +72,3 @@ class Observer(Protocol):
 
     def event(self, event: MappingType[str, Any]) -> None:
         """Something worth a record happened: a dead letter, a warning, a digest."""
-
-

@@ -58,12 +58,12 @@ class _Links:
         self.send(LAUNCHER, message("event", dict(event)))
 
 
-def run_worker(number: int, job: Job | bytes, ends: Ends) -> None:
+def run_worker(number: int, given: Job | bytes, ends: Ends) -> None:
     """Be worker `number` until the launcher says goodbye, or is gone.
 
     Args:
         number: which worker.
-        job: the job, or its pickle where this process did not inherit it.
+        given: the job, or its pickle where this process did not inherit it.
         ends: the sockets.
     """
     # The launcher leads: it hears the signal too, stops the sources, and ends this process if it must.
@@ -72,8 +72,7 @@ def run_worker(number: int, job: Job | bytes, ends: Ends) -> None:
     for end in ends.foreign:
         end.close()
     threading.Thread(target=_die_with_launcher, args=(ends.lifeline,), daemon=True).start()
-    if isinstance(job, bytes):
-        job = pickle.loads(job)
+    job: Job = pickle.loads(given) if isinstance(given, bytes) else given
     cap_threads(job.plan.workers)
     connections = {LAUNCHER: Connection(ends.launcher)} | {peer: Connection(end) for peer, end in ends.peers.items()}
     links = _Links(connections)
@@ -101,26 +100,32 @@ def _serve_until_goodbye(worker: Worker | None, connections: dict[int, Connectio
     told = False
     with selectors.DefaultSelector() as selector:
         for connection in connections.values():
-            selector.register(connection, selectors.EVENT_READ)
+            selector.register(connection, selectors.EVENT_READ, connection)
         while True:
             went_on = worker is not None and not worker.aborted and worker.step()
             if worker is not None and not told:
                 told = _report(worker, launcher)
             _watch_writable(selector, connections)
             for key, mask in selector.select(0 if went_on else None):
-                connection: Connection = key.fileobj  # type: ignore[assignment]
-                if mask & selectors.EVENT_WRITE:
-                    connection.push()
-                for frame in connection.receive() if mask & selectors.EVENT_READ else ():
-                    if frame.kind is Kind.CONTROL:
-                        if _obey(read_message(frame)[0], worker):
-                            return
-                    elif worker is not None:
-                        worker.receive(frame)
-                if connection.closed:
-                    selector.unregister(connection)
-                    if connection is launcher:
-                        return
+                if _move_frames(key.data, mask, worker):
+                    return
+                if key.data.closed:
+                    selector.unregister(key.data)
+            if launcher.closed:
+                return
+
+
+def _move_frames(connection: Connection, mask: int, worker: Worker | None) -> bool:
+    """Pass on what one connection has to give and can take; whether the launcher said goodbye."""
+    if mask & selectors.EVENT_WRITE:
+        connection.push()
+    for frame in connection.receive() if mask & selectors.EVENT_READ else ():
+        if frame.kind is Kind.CONTROL:
+            if _obey(read_message(frame)[0], worker):
+                return True
+        elif worker is not None:
+            worker.receive(frame)
+    return False
 
 
 def _watch_writable(selector: selectors.BaseSelector, connections: Mapping[int, Connection]) -> None:
@@ -128,7 +133,7 @@ def _watch_writable(selector: selectors.BaseSelector, connections: Mapping[int, 
         if not connection.closed:
             wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.waiting else 0)
             if selector.get_key(connection).events != wanted:
-                selector.modify(connection, wanted)
+                selector.modify(connection, wanted, connection)
 
 
 def _report(worker: Worker, launcher: Connection) -> bool:

@@ -40,7 +40,7 @@ class RandomScope:
     """An instance's own state of the global generators (`random`, `numpy.random`), put in place while it runs."""
 
     def __init__(self, seed: int) -> None:
-        self._python: Any = random.Random(seed).getstate()  # noqa: S311 - for science, not for secrets
+        self._python: Any = random.Random(seed).getstate()
         self._seed = seed
         self._numpy: Any = None
 

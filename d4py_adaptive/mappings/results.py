@@ -33,7 +33,12 @@ class ResultSink:
             inlet.take(item.nbytes)
         inlet.grant(self._job.window, 0.0)
         return Frame(
-            Kind.CREDIT, RESULTS, frame.sender, inlet.granted, taken=inlet.taken, credit_bytes=inlet.granted_bytes
+            Kind.CREDIT,
+            RESULTS,
+            frame.sender,
+            inlet.granted,
+            taken=inlet.taken,
+            credit_bytes=inlet.granted_bytes,
         )
 
     @property

@@ -19,8 +19,7 @@ class _Alone:
     """The links of a worker that has nobody to send to."""
 
     def __init__(self, observer: Observer) -> None:
-        self.line = observer.line
-        self.event = observer.event
+        self._observer = observer
 
     def send(self, worker: int, frame: Frame) -> None:
         """There is nobody.
@@ -28,13 +27,17 @@ class _Alone:
         Raises:
             RunError: always.
         """
-        raise RunError(f"a run on one worker has a frame for worker {worker}: {frame.kind.name}; the plan is not its own")
+        raise RunError(
+            f"a run on one worker has a {frame.kind.name} frame for worker {worker}; the plan is not its own"
+        )
 
     def line(self, instance: str, text: str) -> None:
-        """Replaced by the observer's."""
+        """Pass on a line."""
+        self._observer.line(instance, text)
 
     def event(self, event: MappingType[str, Any]) -> None:
-        """Replaced by the observer's."""
+        """Pass on an event."""
+        self._observer.event(event)
 
 
 class SimpleMapping(Mapping):

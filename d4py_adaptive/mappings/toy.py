@@ -11,6 +11,7 @@ import random
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Mapping as MappingType
+from functools import partial
 from typing import Any
 
 from d4py_adaptive.errors import PEError, RunError
@@ -54,7 +55,7 @@ class Network:
     def __init__(self, job: Job, observer: Observer) -> None:
         self.queues: dict[tuple[int, int], deque[bytes]] = {}
         self.observer = observer
-        self._random = random.Random(job.seed)  # noqa: S311 - a schedule, not a secret
+        self._random = random.Random(job.seed)
         self._sink = ResultSink(job, observer)
         board = Board(job.workflow, job.plan, job.board)
         board.create()
@@ -86,9 +87,9 @@ class Network:
                     raise PEError(failure) from error
 
     def _possible_moves(self) -> list[Callable[[], None]]:
-        moves: list[Callable[[], None]] = [lambda c=channel: self._deliver(c) for channel in sorted(self.queues)]
+        moves: list[Callable[[], None]] = [partial(self._deliver, channel) for channel in sorted(self.queues)]
         for worker in self.workers:
-            moves += [lambda w=worker, r=replica: w.run(r) for replica in worker.ready()]
+            moves += [partial(worker.run, replica) for replica in worker.ready()]
         return moves
 
     def _deliver(self, channel: tuple[int, int]) -> None:

@@ -201,12 +201,7 @@ class Worker:
         """Numbers of the instances in other stages that write to this one."""
         plan = self.job.plan
         feeding = {stream.source for stream in self.job.workflow.inbound[ref.pe]}
-        return {
-            sender.number
-            for pe in feeding
-            if plan.stage_of[pe] != ref.stage
-            for sender in plan.instances_of[pe]
-        }
+        return {sender.number for pe in feeding if plan.stage_of[pe] != ref.stage for sender in plan.instances_of[pe]}
 
     def _host(self, replica: Replica) -> None:
         self.replicas.append(replica)
@@ -353,7 +348,9 @@ class Worker:
         self._unsent.pop((outlet.sender, outlet.receiver), None)
         if outlet.batch:
             first = outlet.sent - len(outlet.batch)
-            frame = Frame(Kind.DATA, outlet.sender, outlet.receiver, first, ports=outlet.batch_ports, items=outlet.batch)
+            frame = Frame(
+                Kind.DATA, outlet.sender, outlet.receiver, first, ports=outlet.batch_ports, items=outlet.batch
+            )
             outlet.batch_ports, outlet.batch, outlet.batch_bytes = [], [], 0
             self._send(outlet.receiver, frame)
 
@@ -442,7 +439,13 @@ class Worker:
         for channel in replica.inlets:
             del self._inlets[channel]
         inbox = [
-            (arrived.inlet.sender, arrived.inlet.receiver, arrived.port, self._as_encoded(arrived.item), arrived.nbytes)
+            (
+                arrived.inlet.sender,
+                arrived.inlet.receiver,
+                arrived.port,
+                self._as_encoded(arrived.item),
+                arrived.nbytes,
+            )
             for arrived in replica.inbox
         ]
         feeds = [(feed.instance.ref.pe, feed.is_source, feed.iterations, list(feed.items)) for feed in replica.feeds]

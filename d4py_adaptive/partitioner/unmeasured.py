@@ -49,9 +49,7 @@ def may_fuse(stream: Stream, counts: dict[str, InstanceCount], chosen: dict[str,
     return chosen[stream.source] == 1 or (isinstance(stream.grouping, Shuffle) and counts[stream.target].fixed is None)
 
 
-def fused_stages(
-    workflow: Workflow, counts: dict[str, InstanceCount], chosen: dict[str, int]
-) -> list[tuple[str, ...]]:
+def fused_stages(workflow: Workflow, counts: dict[str, InstanceCount], chosen: dict[str, int]) -> list[tuple[str, ...]]:
     """The PEs in as few stages as streams that may fuse allow, in topological order, free of loops.
 
     PEs that descend from different sources stay apart: an endless source could never be interrupted for the others.

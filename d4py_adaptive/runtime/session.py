@@ -68,7 +68,7 @@ class RunOptions:
 class View(Protocol):
     """Who watches a run in the process that started it."""
 
-    def started(self, directory: RunDirectory, plan: Plan, read: Callable[[], list[Counters]]) -> None:
+    def started(self, directory: RunDirectory, plan: Plan, read: Callable[[], list[Counters]], /) -> None:
         """The workers are up; `read` gives the counters as they stand."""
 
     def result(self, pe: str, port: str, item: Any) -> None:
@@ -195,7 +195,9 @@ def make_job(workflow: Workflow, inputs: object, options: RunOptions) -> Job:
         seed=secrets.randbits(32) if options.seed is None else options.seed,
         explicit_seed=options.seed is not None,
         guarded=frozenset(
-            pe for pe, c in counts.items() if c.fixed is None and not c.keyed and not c.state.declared and c.state.stateless
+            pe
+            for pe, c in counts.items()
+            if c.fixed is None and not c.keyed and not c.state.declared and c.state.stateless
         ),
         random=frozenset(pe for pe, c in counts.items() if c.state.uses_random),
         interchangeable=frozenset(pe for pe, c in counts.items() if c.fixed is None and not c.keyed),
@@ -210,7 +212,9 @@ def _known_policies(workflow: Workflow, on_error: Mapping[str, str]) -> Mapping[
     known = {"", *workflow.by_id, *(node.name for node in workflow.nodes)}
     for key in on_error:
         if key not in known:
-            raise InputError(f"on_error names {key!r}, which is no PE of this workflow; its PEs: {', '.join(workflow.by_id)}")
+            raise InputError(
+                f"on_error names {key!r}, which is no PE of this workflow; its PEs: {', '.join(workflow.by_id)}"
+            )
     return on_error
 
 

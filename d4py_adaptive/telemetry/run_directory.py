@@ -23,7 +23,8 @@ from typing import Any
 
 import psutil
 
-from d4py_adaptive.errors import InputError, did_you_mean
+from d4py_adaptive.dataflow.plan import Plan
+from d4py_adaptive.errors import InputError, PlanError, did_you_mean
 from d4py_adaptive.telemetry.run_record import RunRecord
 
 _NETWORK_FILE_SYSTEMS = ("nfs", "lustre", "gpfs", "beegfs", "cifs", "smb", "afs", "ceph", "9p", "fuse.sshfs")
@@ -92,6 +93,17 @@ class RunDirectory:
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(f"{self.path} holds no run record that can be read: {error}") from error
 
+    def read_plan(self) -> Plan:
+        """The plan that was followed.
+
+        Raises:
+            InputError: there is none, or it cannot be read.
+        """
+        try:
+            return Plan.from_dict(json.loads((self.path / "plan.json").read_text()))
+        except (OSError, ValueError, PlanError) as error:
+            raise InputError(f"{self.path} holds no plan that can be read: {error}") from error
+
     def write_json(self, name: str, content: Any) -> None:
         """Put a JSON file in place, whole or not at all."""
         draft = self.path / f".{name}.{os.getpid()}"
@@ -122,7 +134,9 @@ def find_run(home: Path, name: str) -> RunDirectory:
         return found[0]
     if not found:
         raise InputError(f"no run {name!r} in {home}{did_you_mean(name, [run.id for run in runs])}; see d4py runs")
-    raise InputError(f"{name!r} fits {len(found)} runs: {', '.join(run.id for run in found[:5])}; give more of the name")
+    raise InputError(
+        f"{name!r} fits {len(found)} runs: {', '.join(run.id for run in found[:5])}; give more of the name"
+    )
 
 
 def ended_without_a_word(home: Path) -> Iterator[RunDirectory]:

@@ -238,9 +238,7 @@ def _is_slot_alone(slot: MemberDescriptorType, item: object, budget: list[int], 
 def _slots(kind: type) -> tuple[MemberDescriptorType, ...] | None:
     """The slots of a class written in Python; None if its objects may hold more than slots and a dict."""
     classes = kind.__mro__[:-1]
-    slots = tuple(
-        [value for c in classes for value in vars(c).values() if type(value) is MemberDescriptorType]
-    )
+    slots = tuple([value for c in classes for value in vars(c).values() if type(value) is MemberDescriptorType])
     pointers = len(slots) + (kind.__weakrefoffset__ > 0) + (kind.__dictoffset__ > 0)
     if kind.__itemsize__ or kind.__basicsize__ != object.__basicsize__ + pointers * tuple.__itemsize__:
         return None

@@ -120,8 +120,8 @@ DIFFERENT = [
     date(2020, 1, 1), datetime(2020, 1, 1), datetime(2020, 1, 1, tzinfo=UTC), time(0), time(0, tzinfo=UTC),
     timedelta(1), 86400, UUID(int=1), Path("1"), PureWindowsPath("1"), Colour.RED, Colour.BLUE,
     Access.READ, Access.WRITE, Station("GE", 1), Station("GE", 2), Slotted("GE"), {"a": 1}, {"a": "1"},
-    np.float32(0.1), 0.1, np.datetime64("NaT"), np.timedelta64("NaT"), float("nan"), float("inf"), float("-inf"),
-    "\ud800", -1, 2**126, 2**127, 2**128, 2.0**254, 1e300, "é", "e\u0301",
+    np.float32(0.1), 0.1, np.datetime64("NaT"), np.timedelta64("NaT"), float("nan"), float("inf"),
+    float("-inf"), "\ud800", -1, 2**126, 2**127, 2**128, 2.0**254, 1e300, "é", "e\u0301",
 ]  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""The `d4py` command: one file per verb."""

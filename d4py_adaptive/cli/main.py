@@ -1,0 +1,107 @@
+"""`d4py`: finds the verb, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+# Imported when asked for: `d4py --help` has to be quick.
+VERBS = {
+    "run": "run a workflow",
+    "runs": "list the runs that are kept, or show one",
+}
+
+_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the `d4py` command; its exit code.
+
+    0 is success, 1 a failed run, 2 a wrong command line or workflow, 3 a run that skipped items, 4 a worker that
+    died, 128 and the signal's number an interrupted run.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    parser = argparse.ArgumentParser(
+        prog="d4py", description="Run stream workflows in the dispel4py tradition.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and leave")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB")
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    for verb, summary in VERBS.items():
+        subparser = verbs.add_parser(verb, help=summary, description=f"{summary.capitalize()}.", allow_abbrev=False)
+        if verb == chosen:
+            import_module(f"d4py_adaptive.cli.{verb}").add_arguments(subparser)
+    options = _parse(parser, chosen, arguments)
+    if options.version:
+        from importlib.metadata import version
+
+        print(f"d4py {version('d4py_adaptive')}")
+        return 0
+    if options.verb is None:
+        parser.print_help()
+        return 0
+    return _call(options)
+
+
+def _parse(parser: argparse.ArgumentParser, chosen: str | None, arguments: list[str]) -> argparse.Namespace:
+    from d4py_adaptive.errors import did_you_mean
+
+    if chosen is not None and chosen not in VERBS:
+        parser.exit(
+            2,
+            f"d4py: error: unknown verb {chosen!r}{did_you_mean(chosen, VERBS)}; verbs: {', '.join(VERBS)}\n",
+        )
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        known = _option_names(parser, chosen)
+        word = unknown[0].partition("=")[0]
+        parser.exit(2, f"d4py: error: unknown option or argument {word!r}{did_you_mean(word, known)}\n")
+    return options
+
+
+def _option_names(parser: argparse.ArgumentParser, chosen: str | None) -> list[str]:
+    names: list[str] = []
+    for action in parser._actions:
+        names += action.option_strings
+        if isinstance(action, argparse._SubParsersAction) and chosen in action.choices:
+            names += _option_names(action.choices[chosen], None)
+    return names
+
+
+def _call(options: argparse.Namespace) -> int:
+    from d4py_adaptive.cli.obituaries import tell_of_dead_runs
+    from d4py_adaptive.errors import D4pyError, PEError
+
+    tell_of_dead_runs()
+    try:
+        code: int = import_module(f"d4py_adaptive.cli.{options.verb}").call(options)
+    except D4pyError as error:
+        if getattr(options, "traceback", False):
+            _print_traceback(error)
+        hint = "; --traceback shows where" if isinstance(error, PEError) and not options.traceback else ""
+        print(f"d4py: error: {error}{hint}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("d4py: interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    return code
+
+
+def _print_traceback(error: BaseException) -> None:
+    from d4py_adaptive.errors import PEError
+
+    if isinstance(error, PEError):
+        print(error.failure.traceback, file=sys.stderr, end="")
+    else:
+        import traceback
+
+        traceback.print_exception(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,743 @@
+"""Items inside one process: private copies, and when they can be spared."""
+
+import collections
+import datetime
+import functools
+import gc
+import pickle
+import subprocess
+import sys
+import threading
+import weakref
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d4py_adaptive.dataflow.digest import digest
+from d4py_adaptive.dataflow.pe import GenericPE
+from d4py_adaptive.errors import WireError
+from d4py_adaptive.wire import copying
+from d4py_adaptive.wire.copying import called_through, is_atomic, private_copy, unshared
+
+
+class Plain:
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+
+class Slots:
+    __slots__ = ("__weakref__", "a", "b")
+
+    def __init__(self, a):
+        self.a = a
+
+
+class Both(Slots):
+    pass
+
+
+class Names(list):
+    pass
+
+
+class Colour(Enum):
+    RED = 1
+
+
+class Point(NamedTuple):
+    x: object
+    y: object
+
+
+class Grown(Point):
+    pass
+
+
+# is_atomic
+
+ATOMIC = [
+    None, True, 1, 1.5, 1j, "a", b"a", range(3), int, Plain, Colour, Colour.RED, len, np.sum, np.float64(1),
+    np.str_("a"),
+    np.datetime64(1, "s"), datetime.date(2020, 1, 1), datetime.datetime(2020, 1, 1), Decimal(1), Fraction(1),
+    UUID(int=1), Path("a"), (), (1, "a"), (1, (2, (3, frozenset({4})))), frozenset({1, (2, 3)}),
+    tuple(range(10_000)),
+    Point(1, "a"), lambda: 1, ..., datetime.timedelta(1), (np.int64(1), 2),
+]  # fmt: skip
+
+CHANGEABLE = [
+    [], {}, set(), bytearray(), np.zeros(1), np.zeros(1, "i4,f8")[0], ([],), (1, (2, [])), (np.zeros(1),),
+    Point(1, []),
+    Plain(), Names(), [].append, memoryview(bytearray(1)), ((((((1,),),),),),), Grown(1, 2), object(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("item", ATOMIC, ids=lambda item: repr(item)[:30])
+def test_what_cannot_change_is_shared(item):
+    assert is_atomic(item)
+    assert private_copy(item) is item
+    assert unshared(item, 0)
+
+
+@pytest.mark.parametrize("item", CHANGEABLE, ids=lambda item: repr(item)[:30])
+def test_what_might_change_is_not_shared(item):
+    assert not is_atomic(item)
+
+
+# private_copy
+
+
+def test_an_array_is_copied_in_its_own_order_and_can_be_written_to():
+    array = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    array.flags.writeable = False
+    for copied in (private_copy(array), private_copy([array])[0], private_copy(Plain(a=array)).a):
+        assert copied.flags.f_contiguous
+        assert copied.flags.writeable
+        assert not np.shares_memory(copied, array)
+        np.testing.assert_array_equal(copied, array)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros(0), np.zeros((0, 3)), np.array(1.5), np.arange(10)[::2], np.arange(10)[::-1],
+        np.zeros(2, "i4,f8"),
+        np.array(["a", "bc"]), np.zeros(2, "M8[s]"), np.broadcast_to(np.zeros(1), 5), np.zeros(3, ">i2"),
+        np.ma.masked_array([1.0, 2.0], [True, False]), np.zeros(3).view(np.recarray),
+        np.array([[1], None], dtype=object),
+    ],
+    ids=repr,
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "wrap", [lambda a: a, lambda a: {"x": (1, [a])}, lambda a: Plain(a=a)], ids=["it", "tree", "object"]
+)
+@pytest.mark.parametrize("writeable", [True, False])
+def test_arrays_of_every_kind_are_copied(array, wrap, writeable):
+    array = array.copy()
+    array.flags.writeable = writeable
+    copied = private_copy(wrap(array))
+    assert digest(copied) == digest(wrap(array))
+    inner = copied.a if isinstance(copied, Plain) else copied["x"][1][0] if isinstance(copied, dict) else copied
+    assert type(inner) is type(array)
+    assert inner.flags.writeable
+    assert not np.shares_memory(inner, array)
+    if array.dtype == object:
+        assert inner[0] is not array[0]
+
+
+def test_a_non_contiguous_array_in_an_object_is_copied():
+    array = np.arange(10.0)[::2]
+    array.flags.writeable = False
+    copied = private_copy(Plain(a=array)).a
+    np.testing.assert_array_equal(copied, array)
+    assert copied.flags.writeable
+
+
+def test_what_is_one_object_stays_one_object():
+    array = np.zeros(2)
+    inner = [array]
+    for item in (
+        [array, array],
+        [inner, inner],
+        {"a": array, "b": [array]},
+        (inner, {"x": inner}),
+        Plain(a=array, b=array),
+    ):
+        copied = private_copy(item)
+        assert digest(copied) == digest(item)
+    first, second = private_copy([inner, inner])
+    assert first is second
+    assert first[0] is not array
+    loop: list[object] = [array]
+    loop.append(loop)
+    copied = private_copy(loop)
+    assert copied[1] is copied
+    assert copied is not loop
+
+
+def test_two_windows_into_one_array_become_two_arrays():
+    array = np.zeros(4)
+    first, second = private_copy([array[:2], array[1:]])
+    first[1] = 5
+    assert second[0] == 0
+    assert array[1] == 0
+
+
+def test_what_does_not_pickle_is_copied_deeply():
+    item = Plain(function=lambda x: x, data=[np.zeros(2)])
+    copied = private_copy(item)
+    copied.data[0][0] = 1
+    assert item.data[0][0] == 0
+    assert copied.function is item.function
+
+    class Local:
+        def __init__(self):
+            self.data = []
+
+    item = Local()
+    assert private_copy(item).data is not item.data
+
+
+@pytest.mark.parametrize("item", [threading.Lock(), [1, threading.Lock()], Plain(a=(n for n in ())), sys.stdin])
+def test_what_cannot_be_copied_is_an_error_with_a_fix(item):
+    with pytest.raises(WireError, match="read_only = True") as caught:
+        private_copy(item)
+    assert type(item).__qualname__ in str(caught.value)
+
+
+def test_nesting_too_deep_to_copy_is_an_error_too():
+    deep: object = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(WireError, match="RecursionError"):
+        private_copy(deep)
+
+
+def test_every_kind_of_container_is_copied():
+    for item in (
+        {1, 2}, collections.deque([[1]]), collections.OrderedDict(a=[1]),
+        collections.defaultdict(list, a=[1]), Names([[1]]),
+        bytearray(b"a"), Slots([1]), Point([1], 2), {(1, 2): [3]}, {Point(1, 2): [3]}, {frozenset({1}): [3]},
+        {Colour.RED: [1]},
+        [Colour.RED, np.float64(2), [3]], [[[[[[[1]]]]]]], [[n] for n in range(100)],
+        {"a": {"b": {"c": np.zeros(2)}}},
+    ):  # fmt: skip
+        copied = private_copy(item)
+        assert type(copied) is type(item)
+        assert copied is not item
+        assert digest(copied) == digest(item)
+
+
+LEAVES = st.one_of(
+    st.none(), st.integers(), st.floats(), st.text(max_size=3), st.datetimes(),
+    st.integers(0, 9).map(np.int16),
+    st.lists(st.floats(), max_size=5).map(np.array), st.binary(max_size=3).map(bytearray),
+)  # fmt: skip
+ITEMS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(st.text(max_size=2), inner, max_size=4),
+        st.builds(Plain, a=inner, b=inner),
+        st.builds(Slots, inner),
+        inner.map(lambda member: [member, member]),
+        st.lists(inner, max_size=70).map(collections.deque),
+    ),
+    max_leaves=12,
+)
+
+
+def changeable(item, found):
+    """The ids of all that can be changed inside an item."""
+    if is_atomic(item) or id(item) in found:
+        return found
+    if not isinstance(item, tuple):
+        found[id(item)] = item
+    if isinstance(item, list | tuple | collections.deque):
+        members = list(item)
+    elif isinstance(item, dict):
+        members = list(item.values())
+    elif isinstance(item, Plain):
+        members = list(vars(item).values())
+    elif isinstance(item, Slots):
+        members = [item.a]
+    else:
+        members = []
+    for member in members:
+        changeable(member, found)
+    return found
+
+
+@given(ITEMS)
+def test_a_copy_is_equal_and_shares_nothing_that_can_be_changed(item):
+    copied = private_copy(item)
+    assert digest(copied) == digest(item)
+    mine, theirs = changeable(item, {}), changeable(copied, {})
+    assert not mine.keys() & theirs.keys()
+    assert len(mine) == len(theirs)
+    arrays = [value for value in theirs.values() if isinstance(value, np.ndarray)]
+    assert all(array.flags.writeable for array in arrays)
+    assert not any(np.shares_memory(a, b) for a in arrays for b in mine.values() if isinstance(b, np.ndarray))
+
+
+def test_waveforms_are_copied():
+    obspy = pytest.importorskip("obspy")
+    stats = {"network": "GE", "starttime": obspy.UTCDateTime(5), "mseed": {"x": 1}}
+    stream = obspy.Stream([obspy.Trace(np.arange(5.0), stats) for _ in range(3)])
+    copied = private_copy(stream)
+    assert copied == stream
+    assert digest(copied) == digest(stream)
+    copied[0].data += 1
+    copied[0].stats.mseed.x = 2
+    assert stream[0].data[0] == 0
+    assert stream[0].stats.mseed.x == 1
+
+
+# unshared, from user code through the three calls of a write
+
+
+class Runtime:
+    """Notes for each item written whether it was the writer's last reference."""
+
+    def __init__(self):
+        self.told = []
+        self.through = []
+
+    def write(self, port, item):
+        self.through.append(called_through(GenericPE._write.__code__, GenericPE.write.__code__))
+        self.told.append(unshared(item, 3))
+
+    def log(self, message):
+        raise NotImplementedError
+
+
+KEPT = np.zeros(3)
+
+
+def make():
+    return np.zeros(3)
+
+
+class Writer(GenericPE):
+    """Every method writes items that nobody else holds, or that somebody does."""
+
+    def __init__(self):
+        super().__init__()
+        self._add_output("out")
+        self.buf = np.zeros(3)
+        self.kept = {"a": np.zeros(3), "list": [np.zeros(3)]}
+        self.trace = Plain(data=np.zeros(3))
+        self.last = None
+
+    def free_temporary(self):
+        self.write("out", np.zeros(3))
+
+    def free_by_name(self):
+        self.write(name="out", data=np.zeros(3))
+
+    def free_call(self):
+        self.write("out", make())
+
+    def free_expression(self):
+        self.write("out", self.buf + 1)
+
+    def free_copy(self):
+        self.write("out", self.buf.copy())
+
+    def free_dict(self):
+        self.write("out", {"a": np.zeros(3), "b": {"c": [np.zeros(2), 5, "x"]}, "d": (1, 2.5)})
+
+    def free_tuple(self):
+        self.write("out", (1, np.zeros(3)))
+
+    def free_list_of_numbers(self):
+        self.write("out", [1.0] * 1000)
+
+    def free_comprehension(self):
+        self.write("out", [[n] for n in range(5)])
+
+    def free_bytearray(self):
+        self.write("out", [bytearray(3), {1, 2}])
+
+    def free_object(self):
+        self.write("out", Plain(data=np.zeros(3), stats=Plain(name="a", more=[1, 2])))
+
+    def free_slots(self):
+        self.write("out", Slots(np.zeros(3)))
+
+    def free_slots_and_dict(self):
+        item = [Both([np.zeros(3)])]
+        item[0].c = [1]
+        self.write("out", item.pop())
+
+    def free_in_loop(self):
+        for n in range(3):
+            self.write("out", np.full(3, n))
+
+    def free_after_pop(self):
+        queue = [np.zeros(3)]
+        self.write("out", queue.pop())
+
+    def free_atoms(self):
+        number, text, pair = 5, "abc", (1, "x")
+        self.write("out", number)
+        self.write("out", text)
+        self.write("out", pair)
+        self.write("out", (self.name, 1000, b"x", np.float64(1)))
+
+    def held_local(self):
+        x = np.zeros(3)
+        self.write("out", x)
+
+    def held_local_list(self):
+        x = [1]
+        self.write("out", x)
+
+    def held_loop_variable(self):
+        for x in [np.zeros(3), np.zeros(3)]:
+            self.write("out", x)
+
+    def held_walrus(self):
+        self.write("out", x := np.zeros(3))
+        x[0] = 1
+
+    def held_attribute(self):
+        self.write("out", self.buf)
+
+    def held_global(self):
+        self.write("out", KEPT)
+
+    def held_in_container(self):
+        self.write("out", self.kept["a"])
+
+    def held_dict(self):
+        self.write("out", self.kept)
+
+    def held_member_of_tuple(self):
+        self.write("out", (1, self.buf))
+
+    def held_member_of_dict(self):
+        self.write("out", {"a": np.zeros(3), "b": self.buf})
+
+    def held_deep_member(self):
+        self.write("out", {"a": {"b": self.kept["list"]}})
+
+    def held_array_of_member(self):
+        self.write("out", {"a": {"b": list(self.kept["list"])}})
+
+    def held_shallow_copy(self):
+        self.write("out", dict(self.kept))
+
+    def held_local_member(self):
+        x = np.zeros(3)
+        self.write("out", {"a": x})
+
+    def held_view(self):
+        self.write("out", self.buf[:])
+
+    def held_view_in_list(self):
+        self.write("out", [self.buf.reshape(1, 3)])
+
+    def held_under_a_view(self):
+        view = [np.zeros(3)[1:]]
+        self.write("out", view[0].base)
+
+    def held_by_memoryview(self):
+        queue = [np.zeros(3)]
+        window = memoryview(queue[0])
+        self.write("out", queue.pop())
+        del window
+
+    def held_foreign_memory(self):
+        self.write("out", np.frombuffer(bytearray(24)))
+
+    def held_twice_inside(self):
+        self.write("out", [[1], [2]] * 2)
+
+    def held_object(self):
+        self.write("out", self.trace)
+
+    def held_object_in_tuple(self):
+        self.write("out", (1, self.trace))
+
+    def held_data_of_object(self):
+        self.write("out", Plain(data=self.buf))
+
+    def held_slot(self):
+        self.write("out", Slots(self.buf))
+
+    def held_attributes(self):
+        item = [Plain(a=[1])]
+        attributes = vars(item[0])
+        self.write("out", item.pop())
+        del attributes
+
+    def held_weakly(self):
+        queue = [Plain(a=1)]
+        self.last = weakref.ref(queue[0])
+        self.write("out", queue.pop())
+
+    def held_array_weakly(self):
+        queue = [[np.zeros(3)]]
+        self.last = weakref.ref(queue[0][0])
+        self.write("out", queue.pop())
+
+    def held_by_finalizer(self):
+        queue = [Slots(1)]
+        self.last = weakref.finalize(queue[0], int)
+        self.write("out", queue.pop())
+
+    def held_by_closure(self):
+        x = np.zeros(3)
+        self.last = lambda: x
+        self.write("out", x)
+
+    def held_by_generator(self):
+        def source():
+            x = np.zeros(3)
+            while True:
+                yield x
+
+        self.last = source()
+        self.write("out", next(self.last))
+
+    def held_by_default(self):
+        def give(x=np.zeros(3)):  # noqa: B008
+            return x
+
+        self.write("out", give())
+
+    def held_by_cache(self):
+        @functools.lru_cache
+        def give():
+            return np.zeros(3)
+
+        give()
+        self.last = give
+        self.write("out", give())
+
+    def held_by_bound_method(self):
+        queue = [[1]]
+        self.last = queue[0].append
+        self.write("out", queue.pop())
+
+    def held_starred(self):
+        arguments = ("out", np.zeros(3))
+        self.write(*arguments)
+
+    def held_by_exception(self):
+        try:
+            x = np.zeros(3)
+            raise ValueError(x)
+        except ValueError as error:
+            self.last = error
+            del x
+            self.write("out", error.args[0])
+
+    def unsure_subclass(self):
+        self.write("out", Names([1]))
+
+    def unsure_object_array(self):
+        self.write("out", np.array([[1], None], dtype=object))
+
+    def unsure_other_containers(self):
+        self.write("out", collections.deque([1]))
+        self.write("out", collections.OrderedDict(a=1))
+        self.write("out", np.ma.masked_array([1.0]))
+        self.write("out", np.zeros(1).view(np.recarray))
+        self.write("out", threading.Lock())
+        self.write("out", np.random.default_rng())
+
+    def unsure_large(self):
+        self.write("out", [[n] for n in range(100)])
+
+    def unsure_large_inside(self):
+        self.write("out", [[[m] for m in range(20)] for n in range(20)])
+
+    def unsure_deep(self):
+        self.write("out", [[[[[[1]]]]]])
+
+    def unsure_iterator(self):
+        self.write("out", iter([np.zeros(3)]))
+
+    def unsure_loop(self):
+        loop = []
+        loop.append(loop)
+        self.write("out", [loop.pop()])
+
+
+CASES = [name for name in vars(Writer) if name.startswith(("free", "held", "unsure"))]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_write_knows_whether_the_writer_kept_the_item(case):
+    writer = Writer()
+    writer._runtime = Runtime()
+    for _ in range(100):  # the interpreter changes how it calls once it has seen a call often enough
+        getattr(writer, case)()
+    assert set(writer._runtime.told) == {case.startswith("free")}
+    assert all(writer._runtime.through)
+
+
+def test_counts_can_be_trusted_on_this_interpreter():
+    assert copying._COUNTS_TELL == (sys.version_info < (3, 14))
+
+
+def test_an_object_in_a_trace_function_is_judged_alike():
+    writer = Writer()
+    writer._runtime = Runtime()
+    before = sys.gettrace()
+    sys.settrace(lambda *_: None)
+    try:
+        writer.free_temporary()
+        writer.held_local()
+    finally:
+        sys.settrace(before)
+    assert writer._runtime.told[1] is False
+
+
+def test_objects_without_a_dict_yet_or_with_one_are_judged_alike():
+    queue = [Plain(), Plain(a=[1]), Plain(a=[1])]
+    vars(queue[2])
+    while queue:
+        assert unshared(queue.pop(), 0)
+
+
+class Overrides(Writer):
+    """A PE with a `write` of its own, and one that calls `_write` itself, where one frame less holds the item."""
+
+    def write(self, name, data):
+        self._write(name, data)
+
+    def around(self):
+        x = np.zeros(3)
+        self._write("out", x)
+
+
+def test_another_way_to_write_is_noticed():
+    writer = Overrides()
+    writer._runtime = Runtime()
+    writer.held_local()
+    writer.around()
+    assert writer._runtime.through == [False, False]
+    assert writer._runtime.told == [False, True]  # which is why the way must be looked at too
+
+
+class SuperWriter(Writer):
+    def write(self, name, data, **kwargs):
+        super().write(name, data, **kwargs)
+
+
+def test_a_longer_way_only_costs_a_copy():
+    writer = SuperWriter()
+    writer._runtime = Runtime()
+    writer.free_temporary()
+    writer.held_local()
+    assert writer._runtime.told == [False, False]
+
+
+class Returning:
+    def __init__(self):
+        self.buf = np.zeros(3)
+
+    def fresh(self):
+        return {"output": np.zeros(3)}
+
+    def fresh_local(self):
+        result = np.zeros(3)
+        return {"output": result}
+
+    def kept_member(self):
+        return {"output": self.buf}
+
+    def kept_dict(self):
+        self.last = {"output": np.zeros(3)}
+        return self.last
+
+
+@pytest.mark.parametrize(
+    ("method", "free"), [("fresh", True), ("fresh_local", True), ("kept_member", False), ("kept_dict", False)]
+)
+def test_what_process_returns_is_judged_as_a_whole(method, free):
+    owner = Returning()
+    for _ in range(100):
+        returned = getattr(owner, method)()
+        assert unshared(returned, 1) == free
+
+
+def test_what_process_returned_is_handed_out_after_it_was_judged():
+    owner = Returning()
+    returned = owner.fresh()
+    if unshared(returned, 1):
+        item = returned.pop("output")
+        del returned
+        assert unshared(item, 1)
+
+
+def test_a_number_that_does_not_fit_means_shared():
+    item = [1]
+    assert unshared(item, 1)
+    assert not unshared(item, 0)
+    assert not unshared(item, 2)
+
+
+def test_waveforms_are_judged_by_all_they_hold():
+    obspy = pytest.importorskip("obspy")
+
+    def trace(data):
+        return obspy.Trace(data, {"network": "GE", "starttime": obspy.UTCDateTime(5), "mseed": {"x": 1}})
+
+    kept = np.zeros(5)
+    queue = [
+        trace(np.zeros(5)),
+        obspy.Stream([trace(np.zeros(5)) for _ in range(3)]),
+        (1, trace(np.zeros(5))),
+        trace(kept),
+        obspy.Stream([trace(np.zeros(5)), trace(kept)]),
+        trace(kept[:3]),
+    ]
+    judged = []
+    while queue:
+        judged.append(unshared(queue.pop(0), 0))
+    assert judged == [True, True, True, False, False, False]
+    stream = obspy.Stream([trace(np.zeros(5))])
+    queue = [stream[0]]
+    assert not unshared(queue.pop(), 0)
+    processed = trace(np.zeros(5)).detrend("demean").taper(0.1)
+    assert unshared(processed, 1)
+
+
+def test_where_the_stack_does_not_count_nothing_is_spared(monkeypatch):
+    monkeypatch.setattr(copying, "_COUNTS_TELL", False)
+    queue = [np.zeros(3), 5]
+    assert unshared(queue.pop(), 0)
+    assert not unshared(queue.pop(), 0)
+
+
+def test_the_probe_notices_counts_that_leave_out_the_stack(monkeypatch):
+    real = sys.getrefcount
+    monkeypatch.setattr(sys, "getrefcount", lambda item: min(real(item) - 1, copying._HERE))
+    assert not copying._counts_tell()
+
+
+def test_the_probe_notices_free_threads(monkeypatch):
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert not copying._counts_tell()
+
+
+@given(ITEMS)
+def test_what_is_called_unshared_is_held_by_nobody(item):
+    queue = [pickle.loads(pickle.dumps(item))]
+    inside = changeable(queue[0], {})
+    held = next((value for value in inside.values()), None)
+    del inside
+    if held is not None:
+        assert not unshared(queue.pop(), 0)
+    else:
+        assert unshared(queue.pop(), 0) == is_atomic(item) or isinstance(item, tuple)
+
+
+@given(ITEMS, st.integers(0, 1000))
+def test_holding_any_part_makes_it_shared(item, choice):
+    queue = [pickle.loads(pickle.dumps(item))]
+    parts = list(changeable(queue[0], {}).values())
+    if not parts:
+        return
+    part = parts[choice % len(parts)]
+    parts.clear()
+    assert not unshared(queue.pop(), 0)
+    del part
+    gc.collect()
+
+
+def test_importing_it_does_not_import_numpy():
+    program = "import sys; import d4py_adaptive.wire.copying; assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": ":".join(sys.path)}, check=True, timeout=60)
