@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from d4py_adaptive.mappings.assembly import RESULTS
 from d4py_adaptive.mappings.channel import Inlet, Window
 from d4py_adaptive.mappings.job import Job, Observer
-from d4py_adaptive.mappings.worker import RESULTS
 from d4py_adaptive.wire.frame import Frame, Kind
 
 

@@ -18,6 +18,7 @@ from d4py_adaptive.errors import PEError, RunError
 from d4py_adaptive.mappings.base import Mapping
 from d4py_adaptive.mappings.interruption import interruptible
 from d4py_adaptive.mappings.job import Job, Observer
+from d4py_adaptive.mappings.moving import adopt, release
 from d4py_adaptive.mappings.results import ResultSink
 from d4py_adaptive.mappings.simple import report_digests
 from d4py_adaptive.mappings.worker import LAUNCHER, Worker
@@ -57,7 +58,7 @@ class Network:
         self.observer = observer
         self._random = random.Random(job.seed)
         self._sink = ResultSink(job, observer)
-        board = Board(job.workflow, job.plan, job.board)
+        self._board = board = Board(job.workflow, job.plan, job.board)
         board.create()
         self.links = [_Link(number, self) for number in range(job.plan.workers)]
         self.workers = [
@@ -104,7 +105,7 @@ class Network:
                 at = self._random.randrange(len(self.workers))
                 self.queues.setdefault((LAUNCHER, at), deque()).append(b"".join(credit.parts()))
         elif frame.kind is Kind.CONTROL:
-            self.workers[channel[1]].adopt(bytes(frame.items[0].body))
+            adopt(self.workers[channel[1]], self._board, bytes(frame.items[0].body))
         else:
             self.workers[channel[1]].receive(frame)
 
@@ -118,13 +119,13 @@ class Network:
             return
         replica = self._random.choice(movable)
         numbers = [instance.ref.number for instance in replica.instances.values()]
-        state = origin.release(replica, destination.number)
+        state = release(origin, replica, destination.number)
         link = self.links[origin.number]
         item = Encoded(state, (), len(state))
         link.send(destination.number, Frame(Kind.CONTROL, ports=[0], items=[item]))
         for other in self.workers:
             for number in numbers if other not in (origin, destination) else ():
-                news = Frame(Kind.RELOCATE, 0, number, destination.number, generation=origin.moves(number))
+                news = Frame(Kind.RELOCATE, 0, number, destination.number, generation=origin.moves[number])
                 link.send(other.number, news)
 
 
