@@ -94,7 +94,7 @@ WRITES_FIRST = frozenset({
     *(f"_operator.{name}" for name in "iadd iand ifloordiv ilshift imod imul imatmul ior ipow irshift isub itruediv ixor".split()),
 })  # fmt: skip
 """Functions that change their first argument."""
-NUMPY_SAVES = ("numpy.save", "numpy.random", "numpy.set", "numpy.nditer", "numpy.memmap", "numpy.frompyfunc")
+NUMPY_SAVES = ("numpy.save", "numpy.random", "numpy.nditer", "numpy.memmap")
 SEES_CODE = frozenset({
     "builtins.exec", "builtins.eval", "builtins.globals", "builtins.locals", "builtins.compile", "builtins.__import__",
     "importlib.import_module", "sys._getframe", "inspect.currentframe", "inspect.stack", "sys.settrace",
@@ -118,7 +118,6 @@ NUMPY_VIEWS = _words(
     "as_strided sliding_window_view ndarray"
 )
 CHANGES_IN_PLACE = ("overwrite", "inplace", "in_place")
-GLOBAL_RANDOM_NUMPY = ("numpy.random.mtrand",)
 
 
 def is_random_source(obj: Any) -> bool:

@@ -107,6 +107,9 @@ class Assembly:
             stream = Stream(f"{pe}.{port}", pe, port, "", "", Shuffle())
             slot = slots[stream.id]
             queued.append(QueuedReader(stream, self._result_ports[pe, port], [outlet], 0, False, slot))
+        readers: tuple[FusedReader | QueuedReader, ...] = (*fused, *queued)
+        for reader in readers:
+            reader.items, reader.payload_bytes = instance.row[reader.row_slot], instance.row[reader.row_slot + 1]
         fused.sort(key=lambda reader: not reader.target.pe.read_only)
         return tuple(fused), tuple(queued)
 

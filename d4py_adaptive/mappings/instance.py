@@ -7,7 +7,7 @@ import socket
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _PACKAGE = str(Path(__file__).parent.parent)
 _PE_ERRORS = (Exception, SystemExit)
 """What a PE may raise; sys.exit() in a PE is its failure, not the worker's end."""
+
+_ITEM, _STATE = int(Field.ITEM), int(Field.STATE)
+_PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
 
 # The calls between a PE and `Instance.write`, nearest first; each holds a reference to the item.
 _WRITE_CALLS = (GenericPE._write.__code__, GenericPE.write.__code__)
@@ -86,8 +89,13 @@ class Instance:
         self.is_source = False
         self.readers: dict[str, tuple[tuple[FusedReader, ...], tuple[QueuedReader, ...]]] = {}
         self.calls = int(row[Field.ITEM])
+        self.items_in, self.items_out = int(row[Field.ITEMS_IN]), int(row[Field.ITEMS_OUT])
+        self.bytes_in, self.bytes_out = int(row[Field.BYTES_IN]), int(row[Field.BYTES_OUT])
+        self.busy_ns, self.blocked_ns = int(row[Field.BUSY_NS]), int(row[Field.BLOCKED_NS])
+        self.skipped, self.retried = int(row[Field.SKIPPED]), int(row[Field.RETRIED])
         self._clock = replica.clock
         self._policy = policy
+        self._careful = not policy.stops_at_once
         self._guarded = guarded
         self._guard: StateGuard | None = None
         self.random = random
@@ -97,33 +105,57 @@ class Instance:
 
     def preprocess(self) -> None:
         """The PE's `preprocess`, once."""
-        self._call(State.PREPROCESS, "preprocess", self.pe.preprocess)
+        self._call(State.PREPROCESS, "preprocess", "", self.pe.preprocess)
         if self._guarded:
             self._guard = StateGuard(self.pe)
 
     def postprocess(self) -> None:
         """The PE's `postprocess`, once, after everything its upstreams wrote."""
         if self._guard is not None:
-            self._guarded_look(self._guard.look)
-        self._call(State.POSTPROCESS, "postprocess", self.pe.postprocess)
+            self._look(self._guard.look)
+        self._call(State.POSTPROCESS, "postprocess", "", self.pe.postprocess)
 
     def feed(self, inputs: dict[str, Any], port: str, nbytes: int = 0) -> None:
         """Process one item, or call a source once, as the PE's policy for failures says."""
-        row = self.row
         self.calls += 1
-        row[Field.ITEM] = self.calls
         if port:
-            row[Field.ITEMS_IN] += 1
-            row[Field.BYTES_IN] += nbytes
+            self.items_in += 1
+            self.bytes_in += nbytes
             if self._digests is not None:
                 self._digests[port, digest(inputs[port])] += 1
-        if self._policy.stops_at_once:
-            self._call(State.PROCESS, "process", self._process, inputs, port=port)
-        else:
+        if self._careful:
             self._feed_with_care(inputs, port)
+        else:
+            self._call(_PROCESS, "process", port, self._process, inputs)
         if self._guard is not None:
-            guard, calls = self._guard, self.calls
-            self._guarded_look(lambda: guard.after_item(calls))
+            self._look(self._guard.after_item, self.calls)
+
+    def _call(self, state: int, method: str, port: str, function: Callable[..., None], *inputs: dict[str, Any]) -> None:
+        """Call the PE: time it without what it caused elsewhere, and turn what it raises into the run's failure."""
+        replica, row, clock = self.replica, self.row, self._clock
+        caller, replica.running = replica.running, self
+        outer_ns, replica.elsewhere_ns = replica.elsewhere_ns, 0
+        if self.random is not None:
+            replica.enter_random(self.random)
+        row[_ITEM] = self.calls
+        row[_STATE] = state
+        start = clock()
+        try:
+            function(*inputs)
+        except _PE_ERRORS as error:
+            if self._held is not None:
+                raise
+            self._fail(method, port, error)
+        finally:
+            total = clock() - start
+            row[_STATE] = _IDLE
+            self.busy_ns += total - replica.elsewhere_ns
+            replica.elsewhere_ns = outer_ns + total
+            replica.running = caller
+            if self.random is not None:
+                replica.leave_random()
+        if replica.worker.aborted:
+            raise Unwind
 
     def _process(self, inputs: dict[str, Any]) -> None:
         """Call the PE and write what it returns, letting go of the item first if the PE did not keep it."""
@@ -133,21 +165,18 @@ class Instance:
             inputs.clear()
         if outputs is None:
             return
-        if not isinstance(outputs, Mapping):
+        if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == _ALONE:
+            for port in list(outputs):
+                if port not in self.readers:
+                    self.pe._write(port, None)  # says what is wrong
+                self._emit(port, outputs.pop(port), 0)
+        elif isinstance(outputs, Mapping):
+            for port, item in outputs.items():
+                self.pe._write(port, item)
+        else:
             raise TypeError(
                 f"process returns None or {{output: item}}; {self.ref.pe} returned {type(outputs).__name__}"
             )
-        if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == _ALONE:
-            for port in list(outputs):
-                self._require_output(port)
-                self._emit(port, outputs.pop(port), 0)
-        else:
-            for port, item in outputs.items():
-                self.pe._write(port, item)
-
-    def _require_output(self, port: str) -> None:
-        if port not in self.readers:
-            self.pe._write(port, None)  # which says what is wrong
 
     def _feed_with_care(self, inputs: dict[str, Any], port: str) -> None:
         """Try as often as the policy says; what a failed attempt wrote is dropped."""
@@ -155,20 +184,27 @@ class Instance:
         for attempt in range(self._policy.retries + 1):
             self._held = []
             try:
-                self._call(State.PROCESS, "process", self._process, private_copy(original), port=port, careful=True)
+                self._call(_PROCESS, "process", port, self._process, private_copy(original))
             except _PE_ERRORS as error:
                 self._held = None
-                last = attempt == self._policy.retries
-                self.row[Field.SKIPPED if last else Field.RETRIED] += 1
-                if last and not self._policy.skip:
-                    self._fail("process", port, error)
-                if last:
-                    self._report_dead_letter(error, port, original, attempt + 1)
+                self._failed_with_care(error, port, original, attempt)
                 continue
+            except Unwind:
+                self._held = None
+                raise
             held, self._held = self._held, None
             while held:
                 self._emit(*held.pop(0), 0)
             return
+
+    def _failed_with_care(self, error: BaseException, port: str, original: dict[str, Any], attempt: int) -> None:
+        if attempt < self._policy.retries:
+            self.retried += 1
+        elif self._policy.skip:
+            self.skipped += 1
+            self._report_dead_letter(error, port, original, attempt + 1)
+        else:
+            self._fail("process", port, error)
 
     def _report_dead_letter(self, error: BaseException, port: str, item: dict[str, Any], attempts: int) -> None:
         failure = self.failure("process", port, error)
@@ -180,38 +216,23 @@ class Instance:
             {"event": "dead_letter", "failure": failure.to_dict(), "attempts": attempts, "item": pickled}
         )
 
-    def _call(
-        self, state: State, method: str, function: Any, *args: Any, port: str = "", careful: bool = False
-    ) -> None:
-        """Call the PE: time it without what it caused elsewhere, and turn what it raises into the run's failure."""
-        replica, row, clock = self.replica, self.row, self._clock
-        caller, replica.running = replica.running, self
-        outer_ns, replica.elsewhere_ns = replica.elsewhere_ns, 0
-        if self.random is not None:
-            replica.enter_random(self.random)
-        row[Field.STATE] = state
-        start = clock()
+    def _look(self, look: Callable[..., None], *number: int) -> None:
         try:
-            function(*args)
-        except _PE_ERRORS as error:
-            if careful:
-                raise
-            self._fail(method, port, error)
-        finally:
-            total = clock() - start
-            row[Field.STATE] = State.IDLE
-            row[Field.BUSY_NS] += total - replica.elsewhere_ns
-            replica.elsewhere_ns = outer_ns + total
-            replica.running = caller
-            if self.random is not None:
-                replica.leave_random()
-        replica.worker.check()
-
-    def _guarded_look(self, look: Any) -> None:
-        try:
-            look()
+            look(*number)
         except D4pyError as error:
             self._fail("process", "", error)
+
+    def publish(self) -> None:
+        """Put the counters on the board."""
+        row = self.row
+        row[Field.ITEMS_IN], row[Field.ITEMS_OUT] = self.items_in, self.items_out
+        row[Field.BYTES_IN], row[Field.BYTES_OUT] = self.bytes_in, self.bytes_out
+        row[Field.BUSY_NS], row[Field.BLOCKED_NS] = self.busy_ns, self.blocked_ns
+        row[Field.SKIPPED], row[Field.RETRIED] = self.skipped, self.retried
+        for fused, queued in self.readers.values():
+            readers: tuple[FusedReader | QueuedReader, ...] = (*fused, *queued)
+            for reader in readers:
+                row[reader.row_slot], row[reader.row_slot + 1] = reader.items, reader.payload_bytes
 
     def failure(self, method: str, port: str, error: BaseException) -> Failure:
         """What happened, as a value, with the user's own frames of the traceback."""
@@ -254,25 +275,28 @@ class Instance:
         Raises:
             Unwind: the run ends, or no reader may get this item; the failure is noted.
         """
-        replica, row = self.replica, self.row
-        replica.before_write(self)
-        row[Field.ITEMS_OUT] += 1
-        here: list[tuple[Outlet, int]] = []
+        replica = self.replica
+        if replica.worker.ending:
+            replica.before_write(self)
+        self.items_out += 1
+        here: Sequence[tuple[Outlet, int]] = ()
         mine: list[Any] = []
         try:
             fused, queued = self.readers[port]
             if queued:
                 here = replica.worker.post(self, item, queued)
-            if here or fused:
+            atomic = is_atomic(item)
+            if not atomic and (here or fused):
                 mine = self._share_out(item, len(here), fused, others)
         except _PE_ERRORS as error:
             self._fail("write", port, error)
-        del item  # a reader that has the original and passes it on can see that nobody else holds it
+        if not atomic:
+            item = None  # a reader that has the original and passes it on can see that nobody else holds it
         for outlet, number in here:
-            replica.worker.deliver(replica, outlet, number, mine.pop())
+            replica.worker.deliver(replica, outlet, number, item if atomic else mine.pop())
         for reader in fused:
-            row[reader.row_slot] += 1
-            reader.target.feed({reader.port: mine.pop()}, reader.port)
+            reader.items += 1
+            reader.target.feed({reader.port: item if atomic else mine.pop()}, reader.port)
         replica.after_write()
 
     def _share_out(self, item: Any, here: int, fused: tuple[FusedReader, ...], others: int) -> list[Any]:
@@ -280,8 +304,6 @@ class Instance:
 
         Readers that promise to change and keep nothing come first among the fused ones and share the original.
         """
-        if is_atomic(item):
-            return [item] * (here + len(fused))
         trusted = sum(reader.target.pe.read_only for reader in fused)
         copies = here + len(fused) - trusted
         if not trusted and others != _UNKNOWN and unshared(item, others + 2):

@@ -140,10 +140,10 @@ class Replica:
                 self._suspend()
         for instance in instances:
             instance.postprocess()
+        self.worker.close(self)
         for instance in instances:
             instance.row[Field.STATE] = State.DONE
         self.finished = True
-        self.worker.close(self)
 
     def _next_item(self) -> bool:
         """Process one more item, or wait for one; False when there is nothing more to come."""
@@ -200,7 +200,11 @@ class Replica:
     # What its instances call while they run.
 
     def before_write(self, instance: Instance) -> None:
-        """Leave the PE's call if the run ends, or if its source is asked to stop."""
+        """Leave the PE's call if the run ends, or if it is a source and asked to stop.
+
+        Raises:
+            Unwind: so it is.
+        """
         self.worker.check()
         if self.worker.stopping and self.in_source and instance.is_source:
             raise Stopped
@@ -208,7 +212,8 @@ class Replica:
     def after_write(self) -> None:
         """Let the others have their turn when this one was long."""
         self._writes += 1
-        if self._writes >= TURN_WRITES or self.clock() >= self._turn_ends_ns or self.worker.restless():
+        restless = self.worker.restless
+        if self._writes >= TURN_WRITES or self.clock() >= self._turn_ends_ns or (restless is not None and restless()):
             self._suspend()
 
     def wait(self, condition: Callable[[], bool]) -> None:
@@ -222,7 +227,7 @@ class Replica:
             self._suspend()
         self._waiting = None
         if running is not None:
-            running.row[Field.BLOCKED_NS] += self.clock() - start
+            running.blocked_ns += self.clock() - start
             running.row[Field.STATE] = State.PROCESS
 
     def _suspend(self) -> None:

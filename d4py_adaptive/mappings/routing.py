@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FusedReader:
-    """A reader in the same stage replica: writing to it is calling it."""
+    """A reader in the same stage replica: writing to it is calling it; nothing is encoded."""
 
     target: Instance
     port: str
     row_slot: int
+    items: int = 0
+    payload_bytes: int = 0
 
 
 class QueuedReader:
@@ -36,6 +38,8 @@ class QueuedReader:
 
     Attributes:
         turn: number of the outlet that is next when items are dealt out.
+        items: items sent to the target's instances, a broadcast once for each.
+        payload_bytes: their bytes, of those that were encoded.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class QueuedReader:
         self.port = port
         self.outlets = outlets
         self.row_slot = row_slot
+        self.items = 0
+        self.payload_bytes = 0
         self._grouping = stream.grouping
         self.turn = start % len(outlets)
         self._counted = counted

@@ -20,7 +20,7 @@ from d4py_adaptive.mappings.instance import Instance, Unwind
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.mappings.replica import Arrived, Replica
 from d4py_adaptive.mappings.routing import QueuedReader
-from d4py_adaptive.telemetry.board import Board, Field
+from d4py_adaptive.telemetry.board import Board
 from d4py_adaptive.wire.encoding import Encoded
 from d4py_adaptive.wire.frame import Frame, Kind
 from d4py_adaptive.wire.sizes import payload_bytes
@@ -44,11 +44,6 @@ class Links(Protocol):
         """Pass on something worth a record."""
 
 
-def patient() -> bool:
-    """The ordinary answer to whether a PE should give way at this write: only when its turn is over."""
-    return False
-
-
 class Worker:
     """Hosts the replicas that the plan places on it, and whatever is moved to it later.
 
@@ -58,12 +53,13 @@ class Worker:
         board: the counters.
         links: the way to the rest of the run.
         collect: takes results on the spot, `(pe, port, item)`; None sends them to the launcher.
-        restless: asked after every write whether the PE should give way although it need not.
+        restless: asked after every write whether the PE should give way although it need not; None is never.
 
     Attributes:
         active: the replica whose turn it is.
         failure: how a PE failed, once one has; nothing runs after that.
         stopping: sources are not called any more.
+        ending: PEs must look, at their next write, whether the run stops or is aborted.
         replicas: what it hosts.
         outlets: the sending ends of the channels of its instances, by sender and receiver.
         inlets: their receiving ends.
@@ -78,7 +74,7 @@ class Worker:
         board: Board,
         links: Links,
         collect: Callable[[str, str, Any], None] | None = None,
-        restless: Callable[[], bool] = patient,
+        restless: Callable[[], bool] | None = None,
     ) -> None:
         self.job = job
         self.number = number
@@ -90,6 +86,7 @@ class Worker:
         self.failure: tuple[Failure, BaseException] | None = None
         self.aborted = False
         self.stopping = False
+        self.ending = False
         self.digests: dict[str, Counter[tuple[str, bytes]]] = {}
         self._board = board
         self._links = links
@@ -138,6 +135,8 @@ class Worker:
             replica.turn()
         finally:
             self.active = None
+            for instance in replica.instances.values():
+                instance.publish()
         self.flush()
 
     @property
@@ -162,16 +161,16 @@ class Worker:
         """
         if self.failure is None:
             self.failure = (failure, error)
-        self.aborted = True
+        self.aborted = self.ending = True
         raise Unwind
 
     def stop(self) -> None:
         """Call sources no more; what is under way is still processed."""
-        self.stopping = True
+        self.stopping = self.ending = True
 
     def abort(self) -> None:
         """End every call under way, running the PEs' `finally` clauses."""
-        self.aborted = True
+        self.aborted = self.ending = True
         self.hub = getcurrent()
         for replica in self.replicas:
             replica.unwind()
@@ -189,14 +188,14 @@ class Worker:
         encoded: Encoded | None = None
         for reader in readers:
             for outlet in reader.choose(item):
-                sender.row[reader.row_slot] += 1
+                reader.items += 1
                 if self._is_here(outlet):
                     here.append((outlet, reader.port))
                     continue
                 if encoded is None:
                     encoded = self.wire.encode(item)
-                    sender.row[Field.BYTES_OUT] += encoded.nbytes
-                sender.row[reader.row_slot + 1] += encoded.nbytes
+                    sender.bytes_out += encoded.nbytes
+                reader.payload_bytes += encoded.nbytes
                 self._put(sender.replica, outlet, reader.port, encoded)
         return here
 

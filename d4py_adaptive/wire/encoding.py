@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from d4py_adaptive.errors import WireError
 
@@ -15,8 +14,7 @@ OUT_OF_BAND_BYTES = 16 * 1024
 """Buffers from this size on travel beside the pickle instead of inside it; below, a copy costs less than a piece."""
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """One item as bytes: a pickle, and the large buffers beside it; nothing of it is shared with the item."""
 
     body: Buffer
