@@ -132,7 +132,7 @@ def _print_table(counters: list[Counters]) -> None:
     from rich.table import Table
 
     table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("PE", overflow="fold")
+    table.add_column("PE", no_wrap=True)
     for title in ("instances", "items in", "items out", "busy", "blocked", "per item"):
         table.add_column(title, justify="right")
     rows = totals(counters)
@@ -142,11 +142,7 @@ def _print_table(counters: list[Counters]) -> None:
         calls = row.items_in or 1
         cells = [
             plain(row.pe), str(row.instances), f"{row.items_in:,}", f"{row.items_out:,}", duration(row.busy_s),
-            duration(row.blocked_s) if row.blocked_s > 0.0005 else "", _per_item(row.busy_s / calls),
+            duration(row.blocked_s) if row.blocked_s > 0.0005 else "", duration(row.busy_s / calls),
         ]  # fmt: skip
         table.add_row(*cells, *([f"{row.skipped:,}"] if len(table.columns) > len(cells) else []))
     Console(stderr=True).print(table)
-
-
-def _per_item(seconds: float) -> str:
-    return duration(seconds) if seconds >= 0.001 else f"{seconds * 1e6:.1f} µs"

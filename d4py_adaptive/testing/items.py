@@ -23,8 +23,8 @@ BIG = 3000
 
 EQUAL_KEYS: tuple[tuple[Any, ...], ...] = (
     ("a", np.str_("a")),
-    (1, 1.0, True, np.int64(1), Fraction(1), np.float32(1), Decimal(1), 1 + 0j),
-    (0, 0.0, -0.0, False, np.int32(0), np.bool_(False), Decimal("-0")),
+    (1, 1.0, True, np.int64(1), Fraction(1), np.float32(1), 1 + 0j),
+    (0, 0.0, -0.0, False, np.int32(0), np.bool_(False)),
     ("b", np.str_("b")),
     (0.5, Fraction(1, 2), np.float64(0.5), Decimal("0.50"), np.float16(0.5)),
     (("x", 1), ("x", True), ("x", 1.0), (np.str_("x"), np.uint8(1))),

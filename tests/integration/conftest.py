@@ -104,15 +104,14 @@ class Running:
         assert self.out.count(text) >= times, self.wait()
 
     def workers(self) -> list[psutil.Process]:
-        """The worker processes, not those that multiprocessing adds for itself."""
+        """The worker processes, not those that multiprocessing adds for itself, nor what is about to become one."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            found = []
-            for child in psutil.Process(self.pid).children():
-                if is_fork_server(child):
-                    found += child.children()
-                elif not is_resource_tracker(child):
-                    found.append(child)
-            return found
+            children = psutil.Process(self.pid).children()
+            if "forkserver" in self.process.args:  # type: ignore[operator]
+                return [worker for child in children if is_fork_server(child) for worker in child.children()]
+            if "spawn" in self.process.args:  # type: ignore[operator]
+                return [child for child in children if "spawn_main" in command_line(child)]
+            return children
         return []
 
     def until_workers(self, number: int) -> list[psutil.Process]:

@@ -112,10 +112,12 @@ def test_a_killed_fork_server_ends_the_run(d4py: D4py) -> None:
 def test_a_killed_resource_tracker_leaves_nothing_either(d4py: D4py, method: str) -> None:
     run = start(d4py, method, "flood")
     workers = run.until_workers(3)
-    for tracker in [p for p in psutil.Process(run.pid).children() if is_resource_tracker(p)]:
-        tracker.kill()
+    (tracker,) = (p for p in psutil.Process(run.pid).children() if is_resource_tracker(p))
+    tracker.kill()
     workers[0].kill()
-    run.wait(PROMISE_S).fails_with(4)
+    ended = run.wait(PROMISE_S)
+    assert ended.code == 4
+    assert DEATH.match(ended.error_lines[-1]), ended
 
 
 @pytest.mark.timeout(60)
