@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,6 +16,7 @@ VERBS = {
 }
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,9 +90,18 @@ def _call(options: argparse.Namespace) -> int:
         print("d4py: interrupted", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
-        sys.stderr.close()
-        return 0
+        if not _nobody_reads():
+            raise
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for what is flushed at exit
+        return _BROKEN_PIPE
     return code
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe whose reader has gone."""
+    poll = select.poll()
+    poll.register(1, select.POLLOUT)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _print_traceback(error: BaseException) -> None:

@@ -258,6 +258,8 @@ class Instance:
     def write(self, port: str, item: object) -> None:
         """Send an item from an output port; it may suspend the PE until there is room."""
         if self._held is not None:
+            if self.replica.worker.ending:
+                self.replica.before_write(self)
             self._held.append((port, private_copy(item)))
         elif called_through(*_WRITE_CALLS):
             self._emit(port, item, len(_WRITE_CALLS) + 1)

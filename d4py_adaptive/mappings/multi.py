@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import resource
 import selectors
 import signal
@@ -18,6 +17,8 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+import psutil
+
 from d4py_adaptive.errors import Failure, InputError, PEError, RunError, WorkerDied
 from d4py_adaptive.mappings.base import Mapping
 from d4py_adaptive.mappings.interruption import Interruption, interruptible
@@ -26,7 +27,7 @@ from d4py_adaptive.mappings.process import Ends, run_worker
 from d4py_adaptive.mappings.results import ResultSink
 from d4py_adaptive.mappings.sockets import Connection, message, read_message
 from d4py_adaptive.telemetry.board import Board, State
-from d4py_adaptive.wire.frame import Kind
+from d4py_adaptive.wire.frame import Frame, Kind
 
 START_METHODS = ("fork", "forkserver", "spawn")
 GRACE_S = 1.0
@@ -39,6 +40,7 @@ class _Child:
 
     number: int
     process: BaseProcess
+    known: psutil.Process
     connection: Connection
     done: bool = False
     ended: bool = False
@@ -140,15 +142,18 @@ class _Launcher:
                 child.connection.send(message("stop"))
 
     def _take(self, child: _Child, selector: selectors.BaseSelector) -> None:
-        for frame in child.connection.receive():
+        self._hear_frames(child, child.connection.receive())
+        if child.connection.closed:
+            selector.unregister(child.connection)
+
+    def _hear_frames(self, child: _Child, frames: list[Frame]) -> None:
+        for frame in frames:
             if frame.kind is Kind.CONTROL:
                 self._hear(child, *read_message(frame))
             else:
                 credit = self._sink.receive(frame)
                 if credit is not None:
                     child.connection.send(credit)
-        if child.connection.closed:
-            selector.unregister(child.connection)
 
     def _hear(self, child: _Child, what: str, *rest: Any) -> None:
         if what == "line":
@@ -166,8 +171,9 @@ class _Launcher:
         """A process has ended: hear what it still said, then judge."""
         child.process.join()
         child.ended = True
-        while not child.connection.closed:
-            self._take(child, selector)
+        if not child.connection.closed:
+            selector.unregister(child.connection)
+            self._hear_frames(child, child.connection.receive_last())
         if not child.done and self._failure is None and self._death is None:
             self._death = WorkerDied(self._obituary(child))
 
@@ -221,8 +227,8 @@ def _workers(job: Job) -> Iterator[list[_Child]]:
     _allow_open_files(2 * (len(pairs) + 2 * count) + 64)
     context: Any = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(["d4py_adaptive.mappings.process"])
-    payload = job if method == "fork" else _by_value(job)
+        context.set_forkserver_preload(["d4py_adaptive.mappings.forkserver"])
+    payload = b"" if method == "fork" else _by_value(job)
     controls = [socket.socketpair() for _ in range(count)]
     joined = {pair: socket.socketpair() for pair in pairs}
     alive, lifeline = socket.socketpair()
@@ -233,10 +239,14 @@ def _workers(job: Job) -> Iterator[list[_Child]]:
         sys.stderr.flush()
         for number in range(count):
             ends = _ends_of(number, controls, joined, lifeline, everything, foreign=method == "fork")
-            process = context.Process(target=run_worker, args=(number, payload, ends), name=f"d4py worker {number}")
+            inherited = job if method == "fork" else None
+            process = context.Process(target=run_worker, args=(number, inherited, ends), name=f"d4py worker {number}")
             with _without_main(), _quiet_fork():
                 process.start()
-            children.append(_Child(number, process, Connection(controls[number][0])))
+            child = _Child(number, process, psutil.Process(process.pid), Connection(controls[number][0]))
+            children.append(child)
+            if payload:
+                child.connection.send(message("job", payload=payload))
         for _, theirs in controls:
             theirs.close()
         for pair in joined.values():
@@ -341,8 +351,8 @@ def _allow_open_files(wanted: int) -> None:
 def _kill(children: list[_Child]) -> None:
     for child in children:
         child.connection.close()
-        if child.process.is_alive() and child.process.pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(child.process.pid, signal.SIGKILL)
+        # Not by asking multiprocessing: a fork server that died takes its children for dead.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.known.kill()
     for child in children:
         child.process.join()

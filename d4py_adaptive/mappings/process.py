@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import selectors
 import signal
 import socket
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from d4py_adaptive.errors import RunError
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.mappings.output import lines_of
 from d4py_adaptive.mappings.sockets import Connection, message, read_message
@@ -58,12 +60,12 @@ class _Links:
         self.send(LAUNCHER, message("event", dict(event)))
 
 
-def run_worker(number: int, given: Job | bytes, ends: Ends) -> None:
+def run_worker(number: int, job: Job | None, ends: Ends) -> None:
     """Be worker `number` until the launcher says goodbye, or is gone.
 
     Args:
         number: which worker.
-        given: the job, or its pickle where this process did not inherit it.
+        job: the job; None where this process did not inherit it, and the launcher sends it.
         ends: the sockets.
     """
     # The launcher leads: it hears the signal too, stops the sources, and ends this process if it must.
@@ -72,19 +74,36 @@ def run_worker(number: int, given: Job | bytes, ends: Ends) -> None:
     for end in ends.foreign:
         end.close()
     threading.Thread(target=_die_with_launcher, args=(ends.lifeline,), daemon=True).start()
-    job: Job = pickle.loads(given) if isinstance(given, bytes) else given
-    cap_threads(job.plan.workers)
     connections = {LAUNCHER: Connection(ends.launcher)} | {peer: Connection(end) for peer, end in ends.peers.items()}
-    links = _Links(connections)
     try:
-        worker = Worker(job, number, Board(job.workflow, job.plan, job.board), links)
+        _work(number, job, connections)
+    finally:
+        for connection in connections.values():
+            connection.close()
+    sys.stdout.flush()
+
+
+def _work(number: int, job: Job | None, connections: dict[int, Connection]) -> None:
+    try:
+        job = job or _await_job(connections[LAUNCHER])
+        cap_threads(job.plan.workers)
+        worker = Worker(job, number, Board(job.workflow, job.plan, job.board), _Links(connections))
     except Exception as error:  # noqa: BLE001 - whatever it is, the launcher must hear of it
         connections[LAUNCHER].send(message("broken", f"{type(error).__name__}: {error}"))
         _serve_until_goodbye(None, connections)
         return
     with lines_of(worker):
         _serve_until_goodbye(worker, connections)
-    sys.stdout.flush()
+
+
+def _await_job(launcher: Connection) -> Job:
+    """The job, which is the first thing the launcher sends."""
+    while not launcher.closed:
+        select.select([launcher], [], [])
+        for frame in launcher.receive(at_most=1):
+            job: Job = pickle.loads(frame.items[0].buffers[0])
+            return job
+    raise RunError("the launcher went away before it sent the job")
 
 
 def _die_with_launcher(lifeline: socket.socket) -> None:

@@ -72,6 +72,7 @@ class Replica:
         self.instances: dict[str, Instance] = {}
         self.feeds: deque[Feed] = deque()
         self.inlets: dict[tuple[int, int], Inlet] = {}
+        self.open_inlets: set[tuple[int, int]] = set()
         self.inbox: deque[Arrived] = deque()
         self.service_ns = 0.0
         self.elsewhere_ns = 0
@@ -103,7 +104,7 @@ class Replica:
         return not self.finished and self.running is None
 
     def _has_work(self) -> bool:
-        return bool(self.inbox) or self._left_to_give() or all(inlet.closed for inlet in self.inlets.values())
+        return bool(self.inbox) or self._left_to_give() or not self.open_inlets
 
     def turn(self) -> None:
         """Run until it has to wait, has had its share of time, or is finished."""
@@ -154,7 +155,7 @@ class Replica:
         if feed is not None:
             self._give(feed)
         elif not took:
-            if all(inlet.closed for inlet in self.inlets.values()):
+            if not self.open_inlets:
                 return False
             self._idle = True
             self._suspend()

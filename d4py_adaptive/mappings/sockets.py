@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import socket
+import sys
 from collections import deque
 from typing import Any
 
@@ -12,6 +13,7 @@ from d4py_adaptive.wire.frame import Frame, FrameReader, Kind
 
 _SCRATCH_BYTES = 256 * 1024
 _PIECES_AT_ONCE = 64
+_READS_AT_ONCE = 16
 
 
 class Connection:
@@ -66,10 +68,10 @@ class Connection:
                 sent -= len(first)
                 self._out.popleft()
 
-    def receive(self) -> list[Frame]:
-        """The frames that have arrived; large buffers are received where they stay."""
+    def receive(self, at_most: int = _READS_AT_ONCE) -> list[Frame]:
+        """The frames that have arrived, read in at most so many pieces; large buffers are received where they stay."""
         frames: list[Frame] = []
-        while not self.closed:
+        for _ in range(at_most):
             target = self._reader.target()
             direct = len(target) >= _SCRATCH_BYTES
             try:
@@ -85,8 +87,12 @@ class Connection:
                 self._note(frames, n)
             else:
                 self._spread(frames, self._scratch[:n])
-                if n < _SCRATCH_BYTES:
-                    break
+        return frames
+
+    def receive_last(self) -> list[Frame]:
+        """All that a process which has ended still said; nothing comes after it."""
+        frames = self.receive(at_most=sys.maxsize)
+        self.closed = True
         return frames
 
     def _spread(self, frames: list[Frame], received: memoryview) -> None:
@@ -108,10 +114,10 @@ class Connection:
         self._socket.close()
 
 
-def message(*values: Any) -> Frame:
-    """A frame with a message between a worker and its launcher."""
+def message(*values: Any, payload: bytes = b"") -> Frame:
+    """A frame with a message between a worker and its launcher, and bytes of any length beside it."""
     body = pickle.dumps(values, 5)
-    return Frame(Kind.CONTROL, ports=[0], items=[Encoded(body, (), len(body))])
+    return Frame(Kind.CONTROL, ports=[0], items=[Encoded(body, (payload,) if payload else (), len(body))])
 
 
 def read_message(frame: Frame) -> tuple[Any, ...]:

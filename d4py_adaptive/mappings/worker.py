@@ -210,7 +210,8 @@ class Worker:
             return
         if not outlet.has_room:
             replica.wait(lambda: outlet.has_room)
-        if not self._is_here(outlet):  # it has moved while we waited
+        if not self._is_here(outlet) or self.inlets[outlet.sender, outlet.receiver][1].arrived != outlet.sent:
+            # It moved while we waited, or it moved here and frames for it are still under way: keep the order.
             self._put(replica, outlet, port, self.wire.encode(item))
             return
         nbytes = payload_bytes(item)
@@ -287,6 +288,8 @@ class Worker:
             else:
                 for port, item in inlet.accept(frame.first, list(frame.ports), list(frame.items)):
                     self._arrive(replica, inlet, port, item, item.nbytes)
+            if inlet.closed:
+                replica.open_inlets.discard((frame.sender, frame.receiver))
 
     def _arrive(self, replica: Replica, inlet: Inlet, port: int, item: Any, nbytes: int) -> None:
         ref = self.job.plan.instances[inlet.receiver]
@@ -321,6 +324,7 @@ class Worker:
     def host(self, replica: Replica) -> None:
         """Take a replica in: frames for its instances are for this worker from now on."""
         self.replicas.append(replica)
+        replica.open_inlets = {channel for channel, inlet in replica.inlets.items() if not inlet.closed}
         for channel, inlet in replica.inlets.items():
             self.inlets[channel] = (replica, inlet)
         for instance in replica.instances.values():

@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from d4py_adaptive.clock import wall_time_s
 from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.errors import InputError, PlanError, did_you_mean
 from d4py_adaptive.telemetry.run_record import RunRecord
@@ -54,7 +55,9 @@ class RunDirectory:
         Raises:
             InputError: it cannot be made.
         """
-        run_id = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+        now_s = wall_time_s()
+        moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now_s))
+        run_id = f"{moment}.{int(now_s * 1000) % 1000:03d}-{secrets.token_hex(2)}"
         path = home / "runs" / run_id
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
