@@ -20,8 +20,10 @@ def print_runs(records: list[RunRecord]) -> None:
     from rich.table import Table
 
     table = Table(box=SIMPLE, pad_edge=False)
-    for title in ("run", "workflow", "mapping", "workers", "state", "took"):
-        table.add_column(title, overflow="fold")
+    table.add_column("run", no_wrap=True, min_width=26)
+    table.add_column("workflow", overflow="fold")
+    for title in ("mapping", "workers", "state", "took"):
+        table.add_column(title, no_wrap=True)
     for record in records:
         table.add_row(
             record.id,

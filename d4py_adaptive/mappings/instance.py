@@ -122,7 +122,7 @@ class Instance:
             self.items_in += 1
             self.bytes_in += nbytes
             if self._digests is not None:
-                self._digests[port, digest(inputs[port])] += 1
+                self._digests.update((name, digest(item)) for name, item in inputs.items())
         if self._careful:
             self._feed_with_care(inputs, port)
         else:

@@ -224,21 +224,21 @@ def _workers(job: Job) -> Iterator[list[_Child]]:
         raise InputError(f"a start method is one of {', '.join(START_METHODS)}; got {method!r}")
     count = job.plan.workers
     pairs = _pairs(job)
-    _allow_open_files(2 * (len(pairs) + 2 * count) + 64)
+    _allow_open_files(2 * (len(pairs) + 3 * count) + 64)
     context: Any = multiprocessing.get_context(method)
     if method == "forkserver":
         context.set_forkserver_preload(["d4py_adaptive.mappings.forkserver"])
     payload = b"" if method == "fork" else _by_value(job)
     controls = [socket.socketpair() for _ in range(count)]
     joined = {pair: socket.socketpair() for pair in pairs}
-    alive, lifeline = socket.socketpair()
-    everything = [alive, lifeline, *(end for pair in [*controls, *joined.values()] for end in pair)]
+    lifelines = [socket.socketpair() for _ in range(count)]
+    everything = [end for pair in [*controls, *lifelines, *joined.values()] for end in pair]
     children: list[_Child] = []
     try:
         sys.stdout.flush()
         sys.stderr.flush()
         for number in range(count):
-            ends = _ends_of(number, controls, joined, lifeline, everything, foreign=method == "fork")
+            ends = _ends_of(number, controls, joined, lifelines, everything, foreign=method == "fork")
             inherited = job if method == "fork" else None
             process = context.Process(target=run_worker, args=(number, inherited, ends), name=f"d4py worker {number}")
             with _without_main(), _quiet_fork():
@@ -247,12 +247,11 @@ def _workers(job: Job) -> Iterator[list[_Child]]:
             children.append(child)
             if payload:
                 child.connection.send(message("job", payload=payload))
-        for _, theirs in controls:
+        for _, theirs in [*controls, *lifelines]:
             theirs.close()
         for pair in joined.values():
             for end in pair:
                 end.close()
-        lifeline.close()
         yield children
     finally:
         _kill(children)
@@ -264,7 +263,7 @@ def _ends_of(
     number: int,
     controls: list[tuple[socket.socket, socket.socket]],
     joined: dict[tuple[int, int], tuple[socket.socket, socket.socket]],
-    lifeline: socket.socket,
+    lifelines: list[tuple[socket.socket, socket.socket]],
     everything: list[socket.socket],
     foreign: bool,
 ) -> Ends:
@@ -274,9 +273,9 @@ def _ends_of(
             peers[high] = low_end
         elif number == high:
             peers[low] = high_end
-    own = {end.fileno() for end in [controls[number][1], lifeline, *peers.values()]}
+    own = {end.fileno() for end in [controls[number][1], lifelines[number][1], *peers.values()]}
     others = [end for end in everything if foreign and end.fileno() >= 0 and end.fileno() not in own]
-    return Ends(controls[number][1], peers, lifeline, others)
+    return Ends(controls[number][1], peers, lifelines[number][1], others)
 
 
 def _pairs(job: Job) -> list[tuple[int, int]]:

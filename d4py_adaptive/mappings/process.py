@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pickle
 import select
@@ -31,7 +33,7 @@ class Ends:
     Attributes:
         launcher: to whoever launched it.
         peers: to the other workers it exchanges frames with.
-        lifeline: reads end-of-file when the launcher is gone.
+        lifeline: reads end-of-file when the launcher is gone, and nothing else ever; no other process holds it.
         foreign: ends that are not its own, which a forked process has to close.
     """
 
@@ -73,13 +75,14 @@ def run_worker(number: int, job: Job | None, ends: Ends) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     for end in ends.foreign:
         end.close()
-    threading.Thread(target=_die_with_launcher, args=(ends.lifeline,), daemon=True).start()
+    _die_with_launcher(ends.lifeline)
     connections = {LAUNCHER: Connection(ends.launcher)} | {peer: Connection(end) for peer, end in ends.peers.items()}
     try:
         _work(number, job, connections)
     finally:
         for connection in connections.values():
             connection.close()
+        ends.lifeline.close()
     sys.stdout.flush()
 
 
@@ -107,7 +110,22 @@ def _await_job(launcher: Connection) -> Job:
 
 
 def _die_with_launcher(lifeline: socket.socket) -> None:
-    """Wait in a thread of its own, so that a PE that computes for long does not outlive the run."""
+    """End this process when the launcher is gone, whatever a PE is doing."""
+    lifeline.setblocking(False)
+    if hasattr(fcntl, "F_SETSIG"):
+        # Linux: the kernel kills it when the other end closes, also in the middle of a C function that keeps the
+        # interpreter's lock. Nothing is ever sent here, so that nothing else can trigger it.
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+        with contextlib.suppress(BlockingIOError):
+            lifeline.recv(1)
+            os._exit(1)  # it was gone already
+    else:
+        threading.Thread(target=_wait_for_the_end, args=(lifeline,), daemon=True).start()
+
+
+def _wait_for_the_end(lifeline: socket.socket) -> None:
     lifeline.setblocking(True)
     lifeline.recv(1)
     os._exit(1)
@@ -162,10 +180,7 @@ def _report(worker: Worker, launcher: Connection) -> bool:
         worker.abort()
         return True
     if worker.finished:
-        for pe, counted in worker.digests.items():
-            for (port, digest), number in counted.items():
-                event = {"event": "digest", "pe": pe, "port": port, "digest": digest, "number": number}
-                launcher.send(message("event", event))
+        worker.report_digests()
         launcher.send(message("done"))
         return True
     return False

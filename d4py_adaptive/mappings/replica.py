@@ -13,6 +13,7 @@ from d4py_adaptive.mappings.channel import Inlet
 from d4py_adaptive.mappings.instance import Instance, Unwind
 from d4py_adaptive.mappings.randomness import RandomScope
 from d4py_adaptive.telemetry.board import Field, State
+from d4py_adaptive.wire.copying import private_copy
 from d4py_adaptive.wire.encoding import Encoded
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Feed:
     def next(self) -> dict[str, Any]:
         """The next input; `{}` for a call with nothing."""
         if self.items:
-            return dict(self.items.popleft())
+            return {port: private_copy(item) for port, item in self.items.popleft().items()}
         self.iterations -= 1
         return {}
 

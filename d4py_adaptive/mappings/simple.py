@@ -61,7 +61,7 @@ class SimpleMapping(Mapping):
                 raise interruption.error() from None
             finally:
                 worker.abort()
-        report_digests(worker, observer)
+        worker.report_digests()
         if interruption.signal_number:
             raise interruption.error()
 
@@ -80,10 +80,3 @@ def run_alone(worker: Worker) -> None:
             raise PEError(failure) from error
         if not went_on and not worker.finished:
             raise RunError("the run is stuck: no stage can go on and not all have finished; please report this")
-
-
-def report_digests(worker: Worker, observer: Observer) -> None:
-    """Pass on the digests that a worker kept."""
-    for pe, counted in worker.digests.items():
-        for (port, digest), number in counted.items():
-            observer.event({"event": "digest", "pe": pe, "port": port, "digest": digest, "number": number})

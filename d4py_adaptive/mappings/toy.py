@@ -20,7 +20,6 @@ from d4py_adaptive.mappings.interruption import interruptible
 from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.mappings.moving import adopt, release
 from d4py_adaptive.mappings.results import ResultSink
-from d4py_adaptive.mappings.simple import report_digests
 from d4py_adaptive.mappings.worker import LAUNCHER, Worker
 from d4py_adaptive.telemetry.board import Board
 from d4py_adaptive.wire.encoding import Encoded
@@ -155,6 +154,6 @@ class ToyMapping(Mapping):
                 for worker in network.workers:
                     worker.abort()
         for worker in network.workers:
-            report_digests(worker, observer)
+            worker.report_digests()
         if interruption.signal_number:
             raise interruption.error()

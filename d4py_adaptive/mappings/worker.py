@@ -319,6 +319,12 @@ class Worker:
         """Pass on something worth a record."""
         self._links.event(event)
 
+    def report_digests(self) -> None:
+        """Pass on the digests of what reached PEs that end a path."""
+        for pe, counted in self.digests.items():
+            for (port, digest), number in counted.items():
+                self.event({"event": "digest", "pe": pe, "port": port, "digest": digest, "number": number})
+
     # Where instances live.
 
     def host(self, replica: Replica) -> None:

@@ -30,7 +30,7 @@ from d4py_adaptive.telemetry.board import Board, Counters
 from d4py_adaptive.telemetry.run_directory import RunDirectory, d4py_home, process_started_s
 from d4py_adaptive.telemetry.run_record import RunRecord
 
-Digests = dict[tuple[str, str], Counter[bytes]]
+Digests = dict[str, Counter[bytes]]
 """How often each value reached a place: a PE's unconnected output, or an input of a PE that ends a path."""
 
 
@@ -117,7 +117,7 @@ class _Recorder:
 
     def result(self, pe: str, port: str, item: Any) -> None:
         if self._wants_digests:
-            self.digests.setdefault((pe, port), Counter())[digest(item)] += 1
+            self.digests.setdefault(f"output {pe}.{port}", Counter())[digest(item)] += 1
         self._view.result(pe, port, item)
 
     def line(self, instance: str, text: str) -> None:
@@ -125,7 +125,7 @@ class _Recorder:
 
     def event(self, event: Mapping[str, Any]) -> None:
         if event["event"] == "digest":
-            counted = self.digests.setdefault((event["pe"], event["port"]), Counter())
+            counted = self.digests.setdefault(f"input {event['pe']}.{event['port']}", Counter())
             counted[event["digest"]] += event["number"]
         elif event["event"] == "dead_letter":
             self.dead_letters += 1

@@ -50,7 +50,6 @@ def differences(got: Digests, expected: Digests) -> list[str]:
     for place in sorted(got.keys() | expected.keys()):
         here, there = got.get(place, Counter()), expected.get(place, Counter())
         if here != there:
-            pe, port = place
             extra, missing = (here - there).total(), (there - here).total()
-            texts.append(f"{pe}.{port} has {extra} item(s) that the sequential run has not, and lacks {missing}")
+            texts.append(f"{place} has {extra} item(s) that the sequential run has not, and lacks {missing}")
     return texts

@@ -57,7 +57,7 @@ class RunDirectory:
         """
         now_s = wall_time_s()
         moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now_s))
-        run_id = f"{moment}.{int(now_s * 1000) % 1000:03d}-{secrets.token_hex(2)}"
+        run_id = f"{moment}.{int(now_s * 1000) % 1000:03d}-{secrets.token_hex(3)}"
         path = home / "runs" / run_id
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
