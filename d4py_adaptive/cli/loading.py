@@ -144,20 +144,29 @@ def _only_graph(module: ModuleType, target: str) -> str:
 
 
 def _convert(function: Callable[..., Any], parameters: Mapping[str, str], target: str) -> dict[str, Any]:
-    known = inspect.signature(function).parameters
-    types = typing.get_type_hints(function)
+    known = _signature(function).parameters
     arguments: dict[str, Any] = {}
     for name, text in parameters.items():
         if name not in known:
             raise InputError(
                 f"{target} has no parameter {name!r}{did_you_mean(name, known)}; it has: {', '.join(known)}"
             )
-        arguments[name] = _value(name, text, types.get(name, str))
+        annotation = known[name].annotation
+        arguments[name] = _value(name, text, str if annotation is inspect.Parameter.empty else annotation)
     return arguments
 
 
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The signature with its annotations resolved, or as they stand where they cannot be."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError:
+        return inspect.signature(function)
+
+
 def _value(name: str, text: str, annotation: Any) -> Any:
-    options = typing.get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    is_union = typing.get_origin(annotation) in (UnionType, typing.Union)
+    options = typing.get_args(annotation) if is_union else (annotation,)
     if type(None) in options and text.lower() == "none":
         return None
     wanted = next((option for option in options if option is not type(None)), str)

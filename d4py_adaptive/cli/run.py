@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,8 @@ def call(options: argparse.Namespace) -> int:
         digests=options.verify,
         workflow=loaded.name,
     )
+    # The run listens to signals itself; what comes while its end is being shown is not to spoil that.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with TerminalView(quiet=options.quiet) as view:
         finished = enact(loaded.graph, _inputs(options), run_options, view)
         view.finished(finished.record, finished.counters, finished.directory)

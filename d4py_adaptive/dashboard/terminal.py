@@ -40,8 +40,10 @@ class TerminalView:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stop_progress()
-        if error is not None and self._read is not None and not self._quiet:
-            _print_table(self._read())
+        if error is not None and self._read is not None:
+            self._print_results()
+            if not self._quiet:
+                _print_table(self._read())
 
     def started(self, _directory: RunDirectory, _plan: Plan, read: Callable[[], list[Counters]]) -> None:
         """Begin to show progress, if there is a terminal to show it on."""
@@ -103,13 +105,8 @@ class TerminalView:
     def finished(self, record: RunRecord, counters: list[Counters], directory: RunDirectory) -> None:
         """Show results and summary."""
         self._stop_progress()
-        for (pe, port), shown in sorted(self._shown.items()):
-            for text in shown:
-                print(f"{pe}.{port}: {text}")
-            more = self._counts[pe, port] - len(shown)
-            if more:
-                print(f"{pe}.{port}: … and {more:,} more")
-        sys.stdout.flush()
+        self._print_results()
+        self._read = None
         if self._quiet:
             return
         _print_table(counters)
@@ -120,6 +117,15 @@ class TerminalView:
             f"record: {directory.path}",
             file=sys.stderr,
         )
+
+    def _print_results(self) -> None:
+        for (pe, port), shown in sorted(self._shown.items()):
+            for text in shown:
+                print(f"{pe}.{port}: {text}")
+            more = self._counts[pe, port] - len(shown)
+            if more:
+                print(f"{pe}.{port}: … and {more:,} more")
+        sys.stdout.flush()
 
     def verified(self, text: str) -> None:
         """Show what `--verify` found to be the same."""

@@ -18,11 +18,15 @@ def plain(text: str) -> str:
 def short(item: Any, width: int = 100) -> str:
     """An item in one line of at most `width` characters."""
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(item, numpy.ndarray):
+    if numpy is not None and isinstance(item, numpy.ndarray) and item.ndim:
         return f"array {item.dtype} {' x '.join(map(str, item.shape))}"
     shortener = reprlib.Repr()
     shortener.maxstring = shortener.maxother = width
-    text = plain(" ".join((item if isinstance(item, str) else shortener.repr(item)).split()))
+    try:
+        text = item if isinstance(item, str) else shortener.repr(item)
+    except Exception:  # noqa: BLE001 - a __repr__ of the user's, or a number too long to print
+        text = f"<{type(item).__name__}>"
+    text = plain(" ".join(text.split()))
     return text if len(text) <= width else text[: width - 1] + "…"
 
 

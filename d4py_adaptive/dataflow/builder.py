@@ -67,7 +67,7 @@ class WorkflowGraph:
         if isinstance(pe, GenericPE):
             if not hasattr(pe, "inputconnections"):
                 raise WorkflowError(f"{type(pe).__name__}.__init__ must call its base class's __init__ first")
-            pe.id = f"{pe.name}{len(self.nodes)}"
+            pe.id = _new_id(pe, len(self.nodes), {getattr(n.obj, "id", "") for n in self.nodes.values()})
         node = WorkflowNode(pe)
         self.nodes[id(pe)] = node
         return node
@@ -101,8 +101,7 @@ class WorkflowGraph:
         pes = list(_leaves(self))
         self.connections = [Connection(*ends) for ends in _flat_connections(self)]
         self.nodes = {id(pe): WorkflowNode(pe) for pe in pes}
-        for number, pe in enumerate(pes):
-            pe.id = f"{pe.name}{number}"
+        _number(pes)
 
     def freeze(self) -> Workflow:
         """The workflow as a value; numbers the PEs in the order they were added.
@@ -222,11 +221,21 @@ def _flat_connections(graph: WorkflowGraph) -> Iterator[tuple[GenericPE, str, Ge
 
 
 def _number(pes: list[GenericPE]) -> dict[int, str]:
+    taken: set[str] = set()
     for number, pe in enumerate(pes):
-        pe.id = f"{pe.name}{number}"
+        pe.id = _new_id(pe, number, taken)
+        taken.add(pe.id)
     if len({id(pe) for pe in pes}) != len(pes):
         raise WorkflowError("one PE stands in two composites of this workflow; create a PE of its own for each")
     return {id(pe): pe.id for pe in pes}
+
+
+def _new_id(pe: GenericPE, number: int, taken: set[str]) -> str:
+    """The PE's name and a counter; a mark more where two names that end in digits would meet."""
+    new = f"{pe.name}{number}"
+    while new in taken:
+        new += "_"
+    return new
 
 
 def _node(pe: GenericPE) -> PENode:

@@ -66,7 +66,7 @@ class GenericPE:
     def _add_input(self, name: str, grouping: object = None, tuple_type: list[str] | None = None) -> None:
         """Declare an input port, with the grouping it wants (none is shuffle)."""
         self.inputconnections[name] = _port(name, tuple_type)
-        if grouping:
+        if grouping is not None and grouping not in ("", [], ()):
             self.inputconnections[name][GROUPING] = grouping
 
     def _add_output(self, name: str, tuple_type: list[str] | None = None) -> None:

@@ -128,13 +128,21 @@ class Plan:
         Raises:
             PlanError: the values are not a plan of this version.
         """
-        if data.get("schema_version") != SCHEMA_VERSION:
-            raise PlanError(f"a plan of schema version {SCHEMA_VERSION} is needed; got {data.get('schema_version')!r}")
+        if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
+            got = data.get("schema_version") if isinstance(data, dict) else type(data).__name__
+            raise PlanError(f"a plan of schema version {SCHEMA_VERSION} is needed; got {got!r}")
         try:
-            stages = tuple(Stage(tuple(stage["pes"]), tuple(stage["workers"])) for stage in data["stages"])
+            stages = tuple(_stage(stage) for stage in data["stages"])
             return cls(stages, int(data["workers"]), str(data["mapping"]), tuple(data.get("notes", ())))
         except (KeyError, TypeError, ValueError) as error:
             raise PlanError(f"this is not a plan: {type(error).__name__}: {error}") from error
+
+
+def _stage(data: dict[str, Any]) -> Stage:
+    pes, workers = data["pes"], data["workers"]
+    if not isinstance(pes, list) or not isinstance(workers, list):
+        raise TypeError("a stage has a list of PEs and a list of workers")
+    return Stage(tuple(str(pe) for pe in pes), tuple(int(worker) for worker in workers))
 
 
 def stage_loop(workflow: Workflow, stages: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
@@ -147,5 +155,5 @@ def stage_loop(workflow: Workflow, stages: Sequence[tuple[str, ...]]) -> list[tu
     try:
         TopologicalSorter(before).prepare()
     except CycleError as error:
-        return [stages[i] for i in reversed(error.args[1])]
+        return [stages[i] for i in error.args[1]]
     return []

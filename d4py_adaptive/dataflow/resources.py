@@ -18,7 +18,7 @@ def usable_cores(environment: Mapping[str, str] = os.environ, cgroup: Path = Pat
 
 
 def _grant(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() and int(text) > 0 else None
+    return int(text) if text is not None and text.isdecimal() and int(text) > 0 else None
 
 
 def _cgroup_quota(cgroup: Path) -> int | None:

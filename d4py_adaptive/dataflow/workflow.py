@@ -66,7 +66,7 @@ class Workflow:
         try:
             sorter.prepare()
         except CycleError as error:
-            loop = " -> ".join(reversed(error.args[1]))
+            loop = " -> ".join(error.args[1])
             raise WorkflowError(
                 f"the streams form a loop: {loop}; a workflow must be free of loops, so remove one of these connections"
             ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.registry import Registry
 
@@ -20,13 +21,17 @@ class Mapping(ABC):
     parallel: bool
 
     @abstractmethod
-    def run(self, job: Job, observer: Observer) -> None:
+    def run(self, job: Job, observer: Observer, interruption: Interruption) -> None:
         """Enact the job to its end; what leaves the workflow goes to the observer as it comes.
+
+        Args:
+            job: the run.
+            observer: is told of results, lines and events.
+            interruption: has `on_signal` set to what makes the sources stop.
 
         Raises:
             PEError: a PE failed.
             WorkerDied: a worker ended without being asked.
-            Interrupted: Ctrl-C or SIGTERM ended the run.
         """
 
 

@@ -33,7 +33,7 @@ def parse_policy(text: object, where: str) -> ErrorPolicy:
         name, _, number = word.strip().partition(":")
         if name == "skip" and not number:
             policy = ErrorPolicy(policy.retries, skip=True)
-        elif name == "retry" and number.isdigit() and int(number) > 0:
+        elif name == "retry" and number.isdecimal() and int(number) > 0:
             policy = ErrorPolicy(int(number), policy.skip)
         elif name != "stop" or number:
             raise WorkflowError(f"{where}: on_error is 'stop', 'skip', 'retry:N' or 'retry:N,skip'; got {text!r}")

@@ -130,7 +130,7 @@ class Instance:
         if self._guard is not None:
             self._look(self._guard.after_item, self.calls)
 
-    def _call(self, state: int, method: str, port: str, function: Callable[..., None], *inputs: dict[str, Any]) -> None:
+    def _call(self, state: int, method: str, port: str, function: Callable[..., None], *inputs: Any) -> None:
         """Call the PE: time it without what it caused elsewhere, and turn what it raises into the run's failure."""
         replica, row, clock = self.replica, self.row, self._clock
         caller, replica.running = replica.running, self
@@ -193,9 +193,13 @@ class Instance:
                 self._held = None
                 raise
             held, self._held = self._held, None
-            while held:
-                self._emit(*held.pop(0), 0)
+            self._call(_PROCESS, "process", port, self._let_go, held)
             return
+
+    def _let_go(self, held: list[tuple[str, Any]]) -> None:
+        """Write what a call wrote that has succeeded."""
+        for output, item in held:
+            self._emit(output, item, 0)
 
     def _failed_with_care(self, error: BaseException, port: str, original: dict[str, Any], attempt: int) -> None:
         if attempt < self._policy.retries:

@@ -14,38 +14,44 @@ from d4py_adaptive.errors import Interrupted
 DRAIN_S = 10.0
 """How long what is under way may take to finish after the first signal."""
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interruption:
-    """Which signal came, if one did.
+    """Which signal came, if one did, and what it does.
 
     Attributes:
         signal_number: number of the first signal, 0 before it.
         hard: a second one came, or the time for ending in order is over.
+        armed: the next signal after the first may leave what is running by KeyboardInterrupt; never while cleaning up.
+        on_signal: called from the handler, in the main thread, at the first two signals.
     """
 
-    def __init__(self, on_signal: Callable[[], None]) -> None:
+    def __init__(self) -> None:
         self.signal_number = 0
         self.hard = False
-        self._on_signal = on_signal
+        self.armed = False
+        self.on_signal: Callable[[], None] = _nothing
         self._timer: threading.Timer | None = None
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """The signal handler.
+        """The signal handler: the first signal asks, the second insists, later ones change nothing.
 
         Raises:
-            KeyboardInterrupt: this is not the first signal.
+            KeyboardInterrupt: this is the second signal, and the run goes on.
         """
-        if self.signal_number:
+        if not self.signal_number:
+            self.signal_number = number
+            self._timer = threading.Timer(DRAIN_S, os.kill, (os.getpid(), number))
+            self._timer.daemon = True
+            self._timer.start()
+            self.on_signal()
+        elif not self.hard:
             self.hard = True
-            self._on_signal()
-            raise KeyboardInterrupt
-        self.signal_number = number
-        self._timer = threading.Timer(DRAIN_S, os.kill, (os.getpid(), number))
-        self._timer.daemon = True
-        self._timer.start()
-        self._on_signal()
+            self.on_signal()
+            if self.armed:
+                self.armed = False
+                raise KeyboardInterrupt
 
     def done(self) -> None:
         """The run has ended: no signal is waited for any more."""
@@ -55,27 +61,26 @@ class Interruption:
     def error(self) -> Interrupted:
         """What the run raises."""
         name = signal.Signals(self.signal_number).name
-        how = (
-            "at once, items under way are lost"
-            if self.hard
-            else "in order: its sources were stopped, all else finished"
+        if self.hard:
+            return Interrupted(f"{name} ended the run at once; items under way are lost", self.signal_number)
+        return Interrupted(
+            f"{name} ended the run in order: its sources were stopped, all else finished", self.signal_number
         )
-        return Interrupted(f"{name} ended the run {how}", self.signal_number)
+
+
+def _nothing() -> None:
+    """What a signal does before a mapping says otherwise."""
 
 
 @contextlib.contextmanager
-def interruptible(on_signal: Callable[[], None]) -> Iterator[Interruption]:
-    """Catch SIGINT and SIGTERM for the time of the block; outside the main thread, leave them alone.
-
-    Args:
-        on_signal: called from the handler, in the main thread, at every signal.
-    """
-    interruption = Interruption(on_signal)
+def interruptible() -> Iterator[Interruption]:
+    """Catch SIGINT and SIGTERM for the time of the block; outside the main thread, leave them alone."""
+    interruption = Interruption()
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number in _SIGNALS:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    for number in SIGNALS:
         signal.signal(number, interruption.handle)
     try:
         yield interruption

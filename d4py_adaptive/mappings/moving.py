@@ -73,4 +73,4 @@ def _portable(inlet: Inlet, wire: Wire) -> Inlet:
 
 def _encoded(item: Any, wire: Wire) -> Encoded:
     encoded = item if isinstance(item, Encoded) else wire.encode(item)
-    return Encoded(bytes(encoded.body), tuple(bytes(buffer) for buffer in encoded.buffers), encoded.nbytes)
+    return encoded.for_one_reader()

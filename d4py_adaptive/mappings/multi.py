@@ -21,7 +21,7 @@ import psutil
 
 from d4py_adaptive.errors import Failure, InputError, PEError, RunError, WorkerDied
 from d4py_adaptive.mappings.base import Mapping
-from d4py_adaptive.mappings.interruption import Interruption, interruptible
+from d4py_adaptive.mappings.interruption import SIGNALS, Interruption
 from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.mappings.process import Ends, run_worker
 from d4py_adaptive.mappings.results import ResultSink
@@ -52,10 +52,9 @@ class MultiMapping(Mapping):
     name = "multi"
     parallel = True
 
-    def run(self, job: Job, observer: Observer) -> None:
+    def run(self, job: Job, observer: Observer, interruption: Interruption) -> None:
         """Enact the job in worker processes (see `Mapping.run`)."""
         board = Board(job.workflow, job.plan, job.board)
-        board.create()
         ours, woken = socket.socketpair()
         woken.setblocking(False)
 
@@ -63,17 +62,10 @@ class MultiMapping(Mapping):
             with contextlib.suppress(BlockingIOError):
                 ours.send(b"!")
 
-        with ours, woken, interruptible(wake) as interruption, _workers(job) as children:
-            launcher = _Launcher(job, observer, board, children, interruption)
-            try:
-                observer.started()
-                launcher.run(woken)
-            except KeyboardInterrupt:
-                if not interruption.hard:
-                    raise
-                raise interruption.error() from None
-        if interruption.signal_number:
-            raise interruption.error()
+        interruption.on_signal = wake
+        with ours, woken, _workers(job, interruption) as children:
+            observer.started()
+            _Launcher(job, observer, board, children, interruption).run(woken)
 
 
 class _Launcher:
@@ -217,7 +209,7 @@ class _Launcher:
 
 
 @contextlib.contextmanager
-def _workers(job: Job) -> Iterator[list[_Child]]:
+def _workers(job: Job, interruption: Interruption) -> Iterator[list[_Child]]:
     """The worker processes of a job, none of which outlives the block."""
     method = job.start_method or default_start_method()
     if method not in START_METHODS:
@@ -241,7 +233,7 @@ def _workers(job: Job) -> Iterator[list[_Child]]:
             ends = _ends_of(number, controls, joined, lifelines, everything, foreign=method == "fork")
             inherited = job if method == "fork" else None
             process = context.Process(target=run_worker, args=(number, inherited, ends), name=f"d4py worker {number}")
-            with _without_main(), _quiet_fork():
+            with _without_main(), _quiet_fork(), _signals_held(method):
                 process.start()
             child = _Child(number, process, psutil.Process(process.pid), Connection(controls[number][0]))
             children.append(child)
@@ -254,6 +246,7 @@ def _workers(job: Job) -> Iterator[list[_Child]]:
                 end.close()
         yield children
     finally:
+        interruption.armed = False
         _kill(children)
         for end in everything:
             end.close()
@@ -326,6 +319,22 @@ def _without_main() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextlib.contextmanager
+def _signals_held(method: str) -> Iterator[None]:
+    """Keep signals from a process that starts until it ignores them (`run_worker` lets them through again).
+
+    Not from a fork server, which would pass this on to other processes of the user's.
+    """
+    if method == "forkserver":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from d4py_adaptive.errors import RunError
+from d4py_adaptive.mappings.interruption import SIGNALS
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.mappings.output import lines_of
 from d4py_adaptive.mappings.sockets import Connection, message, read_message
@@ -73,6 +74,7 @@ def run_worker(number: int, job: Job | None, ends: Ends) -> None:
     # The launcher leads: it hears the signal too, stops the sources, and ends this process if it must.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     for end in ends.foreign:
         end.close()
     _die_with_launcher(ends.lifeline)

@@ -7,7 +7,7 @@ from typing import Any
 
 from d4py_adaptive.errors import PEError, RunError
 from d4py_adaptive.mappings.base import Mapping
-from d4py_adaptive.mappings.interruption import interruptible
+from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.mappings.output import lines_of
 from d4py_adaptive.mappings.worker import Worker
@@ -46,24 +46,18 @@ class SimpleMapping(Mapping):
     name = "simple"
     parallel = False
 
-    def run(self, job: Job, observer: Observer) -> None:
+    def run(self, job: Job, observer: Observer, interruption: Interruption) -> None:
         """Enact the job here and now (see `Mapping.run`)."""
         board = Board(job.workflow, job.plan, job.board)
-        board.create()
         worker = Worker(job, 0, board, _Alone(observer), collect=observer.result)
+        interruption.on_signal = worker.stop
         observer.started()
-        with interruptible(worker.stop) as interruption, lines_of(worker):
+        with lines_of(worker):
             try:
                 run_alone(worker)
-            except KeyboardInterrupt:
-                if not interruption.hard:
-                    raise
-                raise interruption.error() from None
             finally:
                 worker.abort()
         worker.report_digests()
-        if interruption.signal_number:
-            raise interruption.error()
 
 
 def run_alone(worker: Worker) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from d4py_adaptive.errors import PEError, RunError
 from d4py_adaptive.mappings.base import Mapping
-from d4py_adaptive.mappings.interruption import interruptible
+from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.mappings.moving import adopt, release
 from d4py_adaptive.mappings.results import ResultSink
@@ -58,7 +58,6 @@ class Network:
         self._random = random.Random(job.seed)
         self._sink = ResultSink(job, observer)
         self._board = board = Board(job.workflow, job.plan, job.board)
-        board.create()
         self.links = [_Link(number, self) for number in range(job.plan.workers)]
         self.workers = [
             Worker(job, number, board, self.links[number], restless=self._gives_way)
@@ -67,6 +66,11 @@ class Network:
 
     def _gives_way(self) -> bool:
         return self._random.random() < GIVE_WAY
+
+    def stop(self) -> None:
+        """Let every worker stop its sources."""
+        for worker in self.workers:
+            worker.stop()
 
     def run(self) -> None:
         """Let the scheduler choose until everything has finished.
@@ -134,26 +138,15 @@ class ToyMapping(Mapping):
     name = "toy"
     parallel = True
 
-    def run(self, job: Job, observer: Observer) -> None:
+    def run(self, job: Job, observer: Observer, interruption: Interruption) -> None:
         """Enact the job under the adversarial scheduler (see `Mapping.run`)."""
         network = Network(job, observer)
+        interruption.on_signal = network.stop
         observer.started()
-
-        def stop() -> None:
+        try:
+            network.run()
+        finally:
             for worker in network.workers:
-                worker.stop()
-
-        with interruptible(stop) as interruption:
-            try:
-                network.run()
-            except KeyboardInterrupt:
-                if not interruption.hard:
-                    raise
-                raise interruption.error() from None
-            finally:
-                for worker in network.workers:
-                    worker.abort()
+                worker.abort()
         for worker in network.workers:
             worker.report_digests()
-        if interruption.signal_number:
-            raise interruption.error()

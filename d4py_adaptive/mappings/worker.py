@@ -252,6 +252,7 @@ class Worker:
 
     def _send(self, receiver: int, frame: Frame) -> None:
         if self.where[receiver] == self.number:
+            frame.items = [item.for_one_reader() for item in frame.items]
             self.receive(frame)
         else:
             self._links.send(self.where[receiver], frame)

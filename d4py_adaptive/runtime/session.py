@@ -8,7 +8,8 @@ import platform
 import secrets
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from collections.abc import Mapping as MappingType
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -23,7 +24,8 @@ from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.dataflow.resources import usable_cores
 from d4py_adaptive.dataflow.workflow import Workflow
 from d4py_adaptive.errors import D4pyError, InputError, Interrupted, PEError
-from d4py_adaptive.mappings.base import MAPPINGS
+from d4py_adaptive.mappings.base import MAPPINGS, Mapping
+from d4py_adaptive.mappings.interruption import Interruption, interruptible
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.partitioner.unmeasured import plan_without_profile
 from d4py_adaptive.telemetry.board import Board, Counters
@@ -58,7 +60,7 @@ class RunOptions:
     fuse: bool = True
     seed: int | None = None
     start_method: str = ""
-    on_error: Mapping[str, str] = field(default_factory=dict)
+    on_error: MappingType[str, str] = field(default_factory=dict)
     by_value: tuple[str, ...] = ()
     digests: bool = False
     workflow: str = "workflow"
@@ -123,7 +125,7 @@ class _Recorder:
     def line(self, instance: str, text: str) -> None:
         self._view.line(instance, text)
 
-    def event(self, event: Mapping[str, Any]) -> None:
+    def event(self, event: MappingType[str, Any]) -> None:
         if event["event"] == "digest":
             counted = self.digests.setdefault(f"input {event['pe']}.{event['port']}", Counter())
             counted[event["digest"]] += event["number"]
@@ -153,25 +155,40 @@ def enact(graph: WorkflowGraph | Workflow, inputs: object, options: RunOptions, 
         if "workers allowed" in note:
             view.note(note)
     _warn_of_stateful(job, view)
-    directory = RunDirectory.create(options.home or d4py_home())
-    job = replace(job, board=directory.board())
-    board = Board(workflow, job.plan, job.board)
-    board.create()
-    record = _new_record(directory, job, options)
-    directory.write_record(record)
-    directory.write_json("plan.json", job.plan.to_dict())
-    recorder = _Recorder(directory, board, job.plan, view, options.digests)
-    error: BaseException | None = None
-    try:
-        mapping.run(job, recorder)
-    except BaseException as caught:
-        error = caught
-        raise
-    finally:
-        counters = list(board.read())
-        record = _ended(record, error, counters, recorder.dead_letters)
+    with interruptible() as interruption:
+        directory = RunDirectory.create(options.home or d4py_home())
+        job = replace(job, board=directory.board())
+        board = Board(workflow, job.plan, job.board)
+        board.create()
+        record = _new_record(directory, job, options)
         directory.write_record(record)
-    return Finished(record, directory, job.plan, counters, recorder.digests)
+        directory.write_json("plan.json", job.plan.to_dict())
+        recorder = _Recorder(directory, board, job.plan, view, options.digests)
+        error: BaseException | None = None
+        try:
+            _enact(mapping, job, recorder, interruption)
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            counters = list(board.read())
+            record = _ended(record, error, counters, recorder.dead_letters)
+            directory.write_record(record)
+        return Finished(record, directory, job.plan, counters, recorder.digests)
+
+
+def _enact(mapping: Mapping, job: Job, recorder: _Recorder, interruption: Interruption) -> None:
+    """Let the mapping work; a signal that ended it becomes an error of its own."""
+    interruption.armed = True
+    try:
+        mapping.run(job, recorder, interruption)
+    except KeyboardInterrupt:
+        if not interruption.hard:
+            raise
+    finally:
+        interruption.armed = False
+    if interruption.signal_number:
+        raise interruption.error()
 
 
 def make_job(workflow: Workflow, inputs: object, options: RunOptions) -> Job:
@@ -208,7 +225,7 @@ def make_job(workflow: Workflow, inputs: object, options: RunOptions) -> Job:
     )
 
 
-def _known_policies(workflow: Workflow, on_error: Mapping[str, str]) -> Mapping[str, str]:
+def _known_policies(workflow: Workflow, on_error: MappingType[str, str]) -> MappingType[str, str]:
     known = {"", *workflow.by_id, *(node.name for node in workflow.nodes)}
     for key in on_error:
         if key not in known:

@@ -66,6 +66,8 @@ class RunRecord:
             ValueError: it is of another version.
             TypeError: fields are missing.
         """
+        if not isinstance(data, dict):
+            raise ValueError(f"a record is an object; got {type(data).__name__}")
         if data.get("schema_version") != SCHEMA_VERSION:
             raise ValueError(f"schema version {SCHEMA_VERSION} is needed; got {data.get('schema_version')!r}")
         names = {field.name for field in fields(cls)}

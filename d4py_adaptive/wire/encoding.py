@@ -14,12 +14,21 @@ OUT_OF_BAND_BYTES = 16 * 1024
 """Buffers from this size on travel beside the pickle instead of inside it; below, a copy costs less than a piece."""
 
 
+MAX_BODY_BYTES = 2**32 - 1
+MAX_BUFFERS = 2**16 - 1
+"""What the table of a frame can say of one item."""
+
+
 class Encoded(NamedTuple):
     """One item as bytes: a pickle, and the large buffers beside it; nothing of it is shared with the item."""
 
     body: Buffer
     buffers: tuple[Buffer, ...]
     nbytes: int
+
+    def for_one_reader(self) -> Encoded:
+        """The same on memory of its own, which its one reader may write to."""
+        return Encoded(bytes(self.body), tuple(bytearray(buffer) for buffer in self.buffers), self.nbytes)
 
 
 class Wire(Protocol):
@@ -45,12 +54,17 @@ class PlainWire:
 
         def keep_in_band(buffer: pickle.PickleBuffer) -> bool:
             raw = buffer.raw()
-            if raw.nbytes < OUT_OF_BAND_BYTES:
+            if raw.nbytes < OUT_OF_BAND_BYTES or len(buffers) == MAX_BUFFERS:
                 return True
             buffers.append(bytes(raw))
             return False
 
         body = dump(item, keep_in_band, buffers)
+        if len(body) > MAX_BODY_BYTES:
+            raise WireError(
+                f"one item's pickle has at most {MAX_BODY_BYTES:,} bytes; got {len(body):,}; "
+                "send large data as arrays, which travel beside the pickle"
+            )
         return Encoded(body, tuple(buffers), len(body) + sum(map(len, buffers)))
 
     def decode(self, body: Buffer, buffers: Sequence[Buffer]) -> Any:

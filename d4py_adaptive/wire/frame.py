@@ -25,8 +25,7 @@ ITEM = struct.Struct("<HHI")
 BUFFER = struct.Struct("<Q")
 MAGIC = b"d4py"
 VERSION = 1
-MAX_BODY_BYTES = 2**32 - 1
-MAX_FRAME_BYTES = 2**46
+MAX_FRAME_BYTES = 2**36
 
 
 class Kind(IntEnum):
@@ -73,18 +72,12 @@ class Frame:
     def parts(self) -> list[Buffer]:
         """The frame as pieces of bytes, for one gathering send.
 
-        Raises:
-            WireError: an item's pickle is larger than the format carries in band.
+        The limits on one item (`MAX_BODY_BYTES`, `MAX_BUFFERS`) are the encoder's to keep.
         """
         table = bytearray()
         bodies: list[Buffer] = []
         buffers: list[Buffer] = []
         for port, item in zip(self.ports, self.items, strict=True):
-            if len(item.body) > MAX_BODY_BYTES:
-                raise WireError(
-                    f"one item's pickle may have {MAX_BODY_BYTES:,} bytes; got {len(item.body):,}; "
-                    "send large data as arrays, which travel beside the pickle"
-                )
             table += ITEM.pack(port, len(item.buffers), len(item.body))
             for buffer in item.buffers:
                 table += BUFFER.pack(len(buffer))
@@ -169,14 +162,15 @@ class FrameReader:
                 Kind(kind), sender, receiver, first, generation, codec, taken=taken, credit_bytes=credit
             )
             return
-        self._middle = bytearray(lineage + table + body)
+        self._middle = _room(lineage + table + body)
         self._pieces, self._piece = [memoryview(self._middle)], 0
-        self._draft = Frame(Kind(kind), sender, receiver, first, generation, codec)
+        self._draft = Frame(Kind(kind), sender, receiver, first, generation, codec, taken=taken, credit_bytes=credit)
 
     def _read_middle(self) -> None:
         items, lineage, table = self._header
         middle = memoryview(self._middle)
         position, body = lineage, lineage + table
+        left = MAX_FRAME_BYTES - len(middle)
         ports: list[int] = []
         encoded: list[Encoded] = []
         pieces: list[memoryview] = []
@@ -188,6 +182,9 @@ class FrameReader:
                 for _ in range(buffers):
                     size = BUFFER.unpack_from(middle, position)[0]
                     position += BUFFER.size
+                    left -= size
+                    if left < 0:
+                        raise WireError(f"a frame has at most {MAX_FRAME_BYTES:,} bytes; this one announces more")
                     held.append(_room(size))
                 ports.append(port)
                 encoded.append(Encoded(middle[body : body + length], tuple(held), length + sum(map(len, held))))
@@ -204,9 +201,10 @@ class FrameReader:
 
 
 def _room(size: int) -> bytearray:
-    if size > MAX_FRAME_BYTES:
-        raise WireError(f"a buffer of {size:,} bytes is larger than any frame carries")
-    return bytearray(size)
+    try:
+        return bytearray(size)
+    except MemoryError as error:
+        raise WireError(f"a frame announces a piece of {size:,} bytes, for which there is no memory") from error
 
 
 def read_frames(parts: Sequence[Buffer]) -> list[Frame]:

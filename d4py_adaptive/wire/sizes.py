@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from array import array
+from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 
@@ -22,7 +24,9 @@ def payload_bytes(item: object, depth: int = 3) -> int:
         return _FLAT
     if isinstance(item, dict):
         return _members(item.values(), len(item), depth)
-    if isinstance(item, list | tuple | set | frozenset):
+    if isinstance(item, array):
+        return len(item) * item.itemsize
+    if isinstance(item, list | tuple | set | frozenset | deque):
         return _members(item, len(item), depth)
     state = getattr(item, "__dict__", None)
     return _members(list(state.values()), len(state), depth) if state else _FLAT
