@@ -20,12 +20,24 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 
 class D4pyError(Exception):
     """Base of every error this package raises on purpose; `exit_code` is what the command returns."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(kind: type[D4pyError], arguments: tuple[Any, ...], state: dict[str, Any]) -> D4pyError:
+    """An error as it was in another process, whatever its constructor takes."""
+    error = kind.__new__(kind)
+    error.args = arguments
+    error.__dict__.update(state)
+    return error
 
 
 class WorkflowError(D4pyError):

@@ -8,6 +8,7 @@ import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NoReturn
 
 # Imported when asked for: `d4py --help` has to be quick.
 VERBS = {
@@ -19,6 +20,14 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say it, and leave."""
+        self.exit(2, f"d4py: error: {message}; see {self.prog} --help\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the `d4py` command; its exit code.
 
@@ -26,9 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     died, 128 and the signal's number an interrupted run.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
-    parser = argparse.ArgumentParser(
-        prog="d4py", description="Run stream workflows in the dispel4py tradition.", allow_abbrev=False
-    )
+    parser = _Parser(prog="d4py", description="Run stream workflows in the dispel4py tradition.", allow_abbrev=False)
     parser.add_argument("--version", action="store_true", help="print the version and leave")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     chosen = next((word for word in arguments if not word.startswith("-")), None)
@@ -84,7 +91,7 @@ def _call(options: argparse.Namespace) -> int:
         if getattr(options, "traceback", False):
             _print_traceback(error)
         hint = "; --traceback shows where" if isinstance(error, PEError) and not options.traceback else ""
-        print(f"d4py: error: {error}{hint}", file=sys.stderr)
+        print(f"d4py: error: {_one_line(error)}{hint}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("d4py: interrupted", file=sys.stderr)
@@ -95,6 +102,13 @@ def _call(options: argparse.Namespace) -> int:
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for what is flushed at exit
         return _BROKEN_PIPE
     return code
+
+
+def _one_line(error: BaseException) -> str:
+    """The message without what would steer the terminal, its lines joined."""
+    from d4py_adaptive.dashboard.text import plain
+
+    return " / ".join(plain(line).strip() for line in str(error).splitlines() if line.strip())
 
 
 def _nobody_reads() -> bool:

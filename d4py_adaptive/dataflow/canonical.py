@@ -214,9 +214,7 @@ def _is_plain_record(kind: Any) -> bool:
     if not hasattr(kind, "__dataclass_fields__") or not kind.__dataclass_params__.frozen:
         return False
     made = (getattr(method, "__code__", None) for method in (kind.__eq__, kind.__hash__))
-    return all(
-        code is not None and code.co_filename == "<string>" for code in made
-    )  # as dataclass writes them
+    return all(code is not None and code.co_filename == "<string>" for code in made)  # as dataclass writes them
 
 
 def _numpy_scalar(kind: type, numpy: Any) -> Callable[[Any], bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, OneToAll, Shuffle
-from d4py_adaptive.dataflow.replication import StateVerdict, read_state
+from d4py_adaptive.dataflow.replication_rule.verdict import StateVerdict, read_state
 from d4py_adaptive.dataflow.workflow import PENode, Workflow
 
 

@@ -104,9 +104,7 @@ class _Walk:
         self._way[id(value)] = len(self._way)
         self._kept.append(value)
         self._opened += 1
-        return _Open(
-            value, self._visit(value), alone, len(self._unfinished), self._opened, sys.maxsize, sys.maxsize
-        )
+        return _Open(value, self._visit(value), alone, len(self._unfinished), self._opened, sys.maxsize, sys.maxsize)
 
     def _known(self, value: object, by: _Open) -> bytes | None:
         key = id(value)
@@ -172,11 +170,7 @@ class _Walk:
             maker, arguments = None, arguments[1:]
         ordered = [maker, *arguments, items and list(items)]
         inner = yield from _visit_sequence(ordered)
-        inner += (
-            yield from _visit_mapping(b"a", state.items())
-            if type(state) is dict
-            else _visit_sequence([state])
-        )
+        inner += yield from _visit_mapping(b"a", state.items()) if type(state) is dict else _visit_sequence([state])
         if kind is OrderedDict:
             return head + inner + (yield from _visit_sequence([part for pair in pairs for part in pair]))
         return head + inner + (yield from _visit_mapping(b"m", pairs or ()))

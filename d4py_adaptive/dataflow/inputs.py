@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,7 +43,7 @@ def resolve_inputs(workflow: Workflow, given: object = None) -> dict[str, GivenI
     Raises:
         InputError: a name fits no PE, or a value is neither.
     """
-    if given is None or isinstance(given, int):
+    if given is None or hasattr(given, "__index__"):
         return {source: _given(source, 1 if given is None else given) for source in workflow.sources}
     if not isinstance(given, Mapping):
         raise InputError(f"inputs are a number or a mapping from PEs to numbers or lists; got {type(given).__name__}")
@@ -71,8 +72,8 @@ def _named(workflow: Workflow, key: object) -> list[str]:
 
 
 def _given(pe: str, value: object) -> GivenInputs:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return GivenInputs(iterations=value)
+    if hasattr(value, "__index__") and not isinstance(value, bool) and operator.index(value) >= 0:
+        return GivenInputs(iterations=operator.index(value))
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
         items = list(value)
         wrong = next((item for item in items if not isinstance(item, Mapping)), None)

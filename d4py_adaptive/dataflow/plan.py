@@ -142,7 +142,9 @@ def _stage(data: dict[str, Any]) -> Stage:
     pes, workers = data["pes"], data["workers"]
     if not isinstance(pes, list) or not isinstance(workers, list):
         raise TypeError("a stage has a list of PEs and a list of workers")
-    return Stage(tuple(str(pe) for pe in pes), tuple(int(worker) for worker in workers))
+    if not all(isinstance(pe, str) for pe in pes) or not all(type(worker) is int for worker in workers):
+        raise TypeError("a stage names PEs by their ids and workers by their numbers")
+    return Stage(tuple(pes), tuple(workers))
 
 
 def stage_loop(workflow: Workflow, stages: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -20,6 +20,14 @@ class Mapping(ABC):
     name: str
     parallel: bool
 
+    def settle(self, job: Job) -> Job:
+        """The job with whatever this mapping chooses where the user did not; the record shows it.
+
+        Raises:
+            InputError: the job asks for what this mapping cannot do.
+        """
+        return job
+
     @abstractmethod
     def run(self, job: Job, observer: Observer, interruption: Interruption) -> None:
         """Enact the job to its end; what leaves the workflow goes to the observer as it comes.

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from greenlet import GreenletExit
+
 from d4py_adaptive.dataflow.digest import digest
 from d4py_adaptive.dataflow.pe import GenericPE
 from d4py_adaptive.dataflow.plan import InstanceRef
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from d4py_adaptive.mappings.replica import Replica
 
 _PACKAGE = str(Path(__file__).parent.parent)
-_PE_ERRORS = (Exception, SystemExit)
-"""What a PE may raise; sys.exit() in a PE is its failure, not the worker's end."""
 
 _ITEM, _STATE = int(Field.ITEM), int(Field.STATE)
 _PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
@@ -50,6 +50,10 @@ _ALONE = _references_of_a_local()
 
 class Unwind(BaseException):
     """Ends a PE's call from inside `write`; not an Exception, so that a PE's own handlers let it pass."""
+
+
+_NOT_FAILURES = (Unwind, GreenletExit, KeyboardInterrupt)
+"""What passes through a PE without being its failure; all else that it raises is, sys.exit() too."""
 
 
 class Instance:
@@ -142,7 +146,9 @@ class Instance:
         start = clock()
         try:
             function(*inputs)
-        except _PE_ERRORS as error:
+        except _NOT_FAILURES:
+            raise
+        except BaseException as error:
             if self._held is not None:
                 raise
             self._fail(method, port, error)
@@ -185,13 +191,13 @@ class Instance:
             self._held = []
             try:
                 self._call(_PROCESS, "process", port, self._process, private_copy(original))
-            except _PE_ERRORS as error:
+            except _NOT_FAILURES:
+                self._held = None
+                raise
+            except BaseException as error:  # noqa: BLE001 - the policy says what a failure of any kind does
                 self._held = None
                 self._failed_with_care(error, port, original, attempt)
                 continue
-            except Unwind:
-                self._held = None
-                raise
             held, self._held = self._held, None
             self._call(_PROCESS, "process", port, self._let_go, held)
             return
@@ -294,7 +300,9 @@ class Instance:
             atomic = is_atomic(item)
             if not atomic and (here or fused):
                 mine = self._share_out(item, len(here), fused, others)
-        except _PE_ERRORS as error:
+        except _NOT_FAILURES:
+            raise
+        except BaseException as error:  # noqa: BLE001 - becomes the run's failure
             self._fail("write", port, error)
         if not atomic:
             item = None  # a reader that has the original and passes it on can see that nobody else holds it

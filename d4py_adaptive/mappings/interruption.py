@@ -24,15 +24,20 @@ class Interruption:
         signal_number: number of the first signal, 0 before it.
         hard: a second one came, or the time for ending in order is over.
         armed: the next signal after the first may leave what is running by KeyboardInterrupt; never while cleaning up.
-        on_signal: called from the handler, in the main thread, at the first two signals.
     """
 
     def __init__(self) -> None:
         self.signal_number = 0
         self.hard = False
         self.armed = False
-        self.on_signal: Callable[[], None] = _nothing
+        self._on_signal: Callable[[], None] = _nothing
         self._timer: threading.Timer | None = None
+
+    def listen(self, on_signal: Callable[[], None]) -> None:
+        """Have a function called, in the main thread, at the first two signals; at once if one came already."""
+        self._on_signal = on_signal
+        if self.signal_number:
+            on_signal()
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """The signal handler: the first signal asks, the second insists, later ones change nothing.
@@ -45,10 +50,10 @@ class Interruption:
             self._timer = threading.Timer(DRAIN_S, os.kill, (os.getpid(), number))
             self._timer.daemon = True
             self._timer.start()
-            self.on_signal()
+            self._on_signal()
         elif not self.hard:
             self.hard = True
-            self.on_signal()
+            self._on_signal()
             if self.armed:
                 self.armed = False
                 raise KeyboardInterrupt
@@ -87,4 +92,5 @@ def interruptible() -> Iterator[Interruption]:
     finally:
         interruption.done()
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # None: one that C code installed, which Python cannot put back
+                signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import resource
 import selectors
 import signal
@@ -13,7 +14,7 @@ import threading
 import time
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -52,8 +53,20 @@ class MultiMapping(Mapping):
     name = "multi"
     parallel = True
 
+    def settle(self, job: Job) -> Job:
+        """The job with its start method chosen.
+
+        Raises:
+            InputError: there is no such start method.
+        """
+        method = job.start_method or default_start_method()
+        if method not in START_METHODS:
+            raise InputError(f"a start method is one of {', '.join(START_METHODS)}; got {method!r}")
+        return replace(job, start_method=method)
+
     def run(self, job: Job, observer: Observer, interruption: Interruption) -> None:
         """Enact the job in worker processes (see `Mapping.run`)."""
+        job = self.settle(job)
         board = Board(job.workflow, job.plan, job.board)
         ours, woken = socket.socketpair()
         woken.setblocking(False)
@@ -62,7 +75,7 @@ class MultiMapping(Mapping):
             with contextlib.suppress(BlockingIOError):
                 ours.send(b"!")
 
-        interruption.on_signal = wake
+        interruption.listen(wake)
         with ours, woken, _workers(job, interruption) as children:
             observer.started()
             _Launcher(job, observer, board, children, interruption).run(woken)
@@ -211,9 +224,7 @@ class _Launcher:
 @contextlib.contextmanager
 def _workers(job: Job, interruption: Interruption) -> Iterator[list[_Child]]:
     """The worker processes of a job, none of which outlives the block."""
-    method = job.start_method or default_start_method()
-    if method not in START_METHODS:
-        raise InputError(f"a start method is one of {', '.join(START_METHODS)}; got {method!r}")
+    method = job.start_method
     count = job.plan.workers
     pairs = _pairs(job)
     _allow_open_files(2 * (len(pairs) + 3 * count) + 64)
@@ -362,5 +373,9 @@ def _kill(children: list[_Child]) -> None:
         # Not by asking multiprocessing: a fork server that died takes its children for dead.
         with contextlib.suppress(psutil.NoSuchProcess):
             child.known.kill()
+        if not child.done:
+            # Programs that its PEs started belong to its process group.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.known.pid, signal.SIGKILL)
     for child in children:
         child.process.join()

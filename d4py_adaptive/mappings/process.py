@@ -71,6 +71,8 @@ def run_worker(number: int, job: Job | None, ends: Ends) -> None:
         job: the job; None where this process did not inherit it, and the launcher sends it.
         ends: the sockets.
     """
+    # A group of its own, so that the launcher can end what its PEs start.
+    os.setpgid(0, 0)
     # The launcher leads: it hears the signal too, stops the sources, and ends this process if it must.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -45,17 +45,16 @@ class RandomScope:
         self._numpy: Any = None
 
     def load(self) -> None:
-        """Put this state in place."""
+        """Put this state in place, numpy's too: the PE may import it only now."""
+        from numpy import random as numpy_random
+
         random.setstate(self._python)
-        numpy_random = sys.modules.get("numpy.random")
-        if numpy_random is not None:
-            if self._numpy is None:
-                self._numpy = numpy_random.RandomState(self._seed % 2**32).get_state()
-            numpy_random.set_state(self._numpy)
+        if self._numpy is None:
+            self._numpy = numpy_random.RandomState(self._seed % 2**32).get_state()
+        numpy_random.set_state(self._numpy)
 
     def save(self) -> None:
         """Remember the state in place as this instance's."""
-        self._python = random.getstate()
-        numpy_random = sys.modules.get("numpy.random")
-        if numpy_random is not None:
-            self._numpy = numpy_random.get_state()
+        from numpy import random as numpy_random
+
+        self._python, self._numpy = random.getstate(), numpy_random.get_state()

@@ -50,7 +50,7 @@ class SimpleMapping(Mapping):
         """Enact the job here and now (see `Mapping.run`)."""
         board = Board(job.workflow, job.plan, job.board)
         worker = Worker(job, 0, board, _Alone(observer), collect=observer.result)
-        interruption.on_signal = worker.stop
+        interruption.listen(worker.stop)
         observer.started()
         with lines_of(worker):
             try:

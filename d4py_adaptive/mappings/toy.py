@@ -79,7 +79,7 @@ class Network:
             PEError: a PE failed.
             RunError: nothing is left to choose and not everything has finished.
         """
-        while not (self._sink.complete and all(worker.finished for worker in self.workers)):
+        while self.queues or not (self._sink.complete and all(worker.finished for worker in self.workers)):
             moves = self._possible_moves()
             if not moves:
                 raise RunError("the toy run is stuck: no frame under way, nobody can go on, and not all have finished")
@@ -141,7 +141,7 @@ class ToyMapping(Mapping):
     def run(self, job: Job, observer: Observer, interruption: Interruption) -> None:
         """Enact the job under the adversarial scheduler (see `Mapping.run`)."""
         network = Network(job, observer)
-        interruption.on_signal = network.stop
+        interruption.listen(network.stop)
         observer.started()
         try:
             network.run()

@@ -149,8 +149,8 @@ def enact(graph: WorkflowGraph | Workflow, inputs: object, options: RunOptions, 
         D4pyError: what stopped it, before it started or in the middle; the record says so too.
     """
     workflow = graph.freeze() if isinstance(graph, WorkflowGraph) else graph
-    job = make_job(workflow, inputs, options)
     mapping = MAPPINGS.get(options.mapping)()
+    job = mapping.settle(make_job(workflow, inputs, options))
     for note in job.plan.notes:
         if "workers allowed" in note:
             view.note(note)
@@ -252,7 +252,7 @@ def _new_record(directory: RunDirectory, job: Job, options: RunOptions) -> RunRe
         state="running",
         mapping=options.mapping,
         workers=job.plan.workers,
-        start_method=options.start_method,
+        start_method=job.start_method,
         seed=job.seed,
         argv=list(sys.argv),
         host=os.uname().nodename,

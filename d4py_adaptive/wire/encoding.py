@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+from collections import ChainMap
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -72,6 +74,10 @@ class PlainWire:
         return pickle.loads(body, buffers=buffers)
 
 
+def _refuse_file(file: io.TextIOWrapper) -> Any:
+    raise TypeError(f"an open file ({file.name!r}) cannot leave its process; send its name")
+
+
 def dump(item: object, buffer_callback: Any = None, buffers: list[bytes] | None = None) -> bytes:
     """The item pickled, classes and functions that cannot be imported elsewhere by value.
 
@@ -86,7 +92,12 @@ def dump(item: object, buffer_callback: Any = None, buffers: list[bytes] | None 
         if buffers is not None:
             buffers.clear()
         try:
-            return bytes(cloudpickle.dumps(item, 5, buffer_callback=buffer_callback))
+            stream = io.BytesIO()
+            pickler = cloudpickle.Pickler(stream, 5, buffer_callback=buffer_callback)
+            # By itself it would send an open file as a copy of its text.
+            pickler.dispatch_table = ChainMap({io.TextIOWrapper: _refuse_file}, pickler.dispatch_table)
+            pickler.dump(item)
+            return stream.getvalue()
         except Exception as error:
             raise WireError(
                 f"an item that goes to another process must be picklable; got {type(item).__name__}: "

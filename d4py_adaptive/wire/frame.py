@@ -1,6 +1,6 @@
 """The one frame format: what every mapping sends between workers, and how it is read back.
 
-    header   64 bytes: magic, version, kind, codec, flags, generation, sender, receiver, first, taken, items, sizes
+    header   60 bytes: magic, version, kind, codec, flags, generation, sender, receiver, first, taken, items, sizes
     lineage  where an acknowledgement ledger will stand; empty today
     table    per item: port (u16), buffers (u16), bytes of the pickle (u32); per buffer: bytes (u64)
     body     the items' pickles, one after the other

@@ -20,7 +20,7 @@ def payload_bytes(item: object, depth: int = 3) -> int:
         return nbytes
     if isinstance(item, str | bytes | bytearray):
         return len(item)
-    if depth == 0:
+    if depth == 0 or isinstance(item, type):
         return _FLAT
     if isinstance(item, dict):
         return _members(item.values(), len(item), depth)

@@ -155,6 +155,8 @@ class Closure(Atom):
 PLAIN: Value = frozenset({Plain()})
 LOCAL: Value = frozenset({Local()})
 UNSEEN: Value = frozenset({Shared()})
+ANYTHING: Value = LOCAL | UNSEEN | frozenset({Shared(object)})
+"""Too many possibilities to keep apart; nothing can be added."""
 
 LEAVES = (
     int, float, complex, str, bytes, types.NoneType, range, types.EllipsisType, types.NotImplementedType, re.Pattern,
@@ -183,6 +185,8 @@ def full_name(thing: Any) -> str:
 def is_leaf(obj: object) -> bool:
     """Whether `obj` is immutable, all by itself, and of a library's class."""
     cls = type(obj)
+    if cls is object:
+        return True
     if cls.__module__.partition(".")[0] not in LEAF_PACKAGES:
         return False
     return issubclass(cls, LEAVES) or any(full_name(base) in NAMED_LEAVES for base in cls.__mro__)
@@ -235,8 +239,8 @@ def live(obj: Any) -> Value:
 def join(*values: Value) -> Value:
     """Any of the possibilities of any of `values`."""
     result = frozenset[Atom]().union(*values)
-    if len(result) > KEPT_APART or any(depth_of(atom) > DEEPEST for atom in result):
-        return LOCAL | UNSEEN
+    if result >= ANYTHING or len(result) > KEPT_APART or any(depth_of(atom) > DEEPEST for atom in result):
+        return ANYTHING
     return result
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import os
+import sys
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from d4py_adaptive.dataflow.code_findings import Findings, text_of
-from d4py_adaptive.dataflow.code_source import Sources
-from d4py_adaptive.dataflow.code_values import (
+from d4py_adaptive.dataflow.replication_rule.findings import Findings, text_of
+from d4py_adaptive.dataflow.replication_rule.known_pure import ARRAY_FIGURES, ARRAY_VIEWS, is_random_source
+from d4py_adaptive.dataflow.replication_rule.source import Sources
+from d4py_adaptive.dataflow.replication_rule.values import (
     LOCAL,
     NOTHING,
     PLAIN,
@@ -44,7 +47,6 @@ from d4py_adaptive.dataflow.code_values import (
     members_of,
     row,
 )
-from d4py_adaptive.dataflow.known_pure import ARRAY_FIGURES, ARRAY_VIEWS, is_random_source
 
 PLAIN_NAMES = frozenset({"__name__", "__qualname__", "__module__", "__doc__", "__file__"})
 ARRAY = "numpy.ndarray"
@@ -87,7 +89,7 @@ class Objects(ABC):
         """The value that `obj` is, found under `name`."""
         if is_random_source(obj):
             self.findings.drew(getattr(obj, "__name__", type(obj).__name__))
-        if name and name in self.replaced and not callable(obj):
+        if name and name in self.replaced:
             return UNSEEN
         if name and name in self.filled and not immutable(obj):
             return frozenset({Shared(type(obj))})
@@ -134,9 +136,11 @@ class Objects(ABC):
         if name == "__dict__":
             return frozenset({Live(vars(module))})
         try:
-            return self.seen(getattr(module, name), name)
-        except (AttributeError, ImportError):
+            found = getattr(module, name)
+        except (AttributeError, ImportError, Warning):
             return UNSEEN
+        # Modules of libraries are not what an attribute of the same name in preprocess means.
+        return self.seen(found, f".{name}" if self.sources.is_users(module) and not callable(found) else "")
 
     def _of_class(self, cls: type, name: str, node: ast.AST) -> Value:
         if name in PLAIN_NAMES:
@@ -154,18 +158,19 @@ class Objects(ABC):
             return bound(attribute.__func__, Live(cls))
         if isinstance(attribute, staticmethod):
             return self.seen(attribute.__func__)
-        return self.seen(attribute, name)
+        return self.seen(attribute, f".{name}")
 
     def _of_function(self, function: Any, name: str) -> Value:
         if name in PLAIN_NAMES:
             return PLAIN
         attributes = vars(function)
-        return self.seen(attributes[name], name) if name in attributes else UNSEEN
+        return self.seen(attributes[name], f".{name}") if name in attributes else UNSEEN
 
     def _of_object(self, obj: Any, name: str, node: ast.AST) -> Value:
         cls = type(obj)
         if name == "__class__":
             return frozenset({Live(cls)})
+        self._note_interception(cls, node)
         own = instance_attributes(obj)
         if name == "__dict__":
             return frozenset({Live(own)})
@@ -173,20 +178,26 @@ class Objects(ABC):
         if found and inspect.isdatadescriptor(found[1]):
             return self._descriptor(Live(obj), cls, found, name, node)
         if name in own:
-            return self.seen(own[name], name)
+            return self.seen(own[name], f".{name}")
         if found:
             return self._descriptor(Live(obj), cls, found, name, node)
-        return self._missing(Live(obj), cls, name, node)
+        return self._missing(Live(obj), cls, node)
 
     def _of_typed(self, atom: Atom, cls: type, name: str, node: ast.AST) -> Value:
         if name == "__class__":
             return frozenset({Live(cls)})
+        self._note_interception(cls, node)
         found = lookup(cls, name)
         rest = self.local() if isinstance(atom, Instance) else UNSEEN
         if not found:
-            return join(rest, self._missing(atom, cls, name, node))
+            return join(rest, self._missing(atom, cls, node))
         value = self._descriptor(atom, cls, found, name, node)
         return value if callable(found[1]) or isinstance(found[1], classmethod) else join(rest, value)
+
+    def _note_interception(self, cls: type, node: ast.AST) -> None:
+        hook = lookup(cls, "__getattribute__")
+        if hook and self.sources.is_users(hook[0]):
+            self.findings.unsure(f"uses {text_of(node)} of a class with a __getattribute__ of its own")
 
     def _of_super(self, after: type, receiver: Atom, name: str, node: ast.AST) -> Value:
         cls = class_of(receiver)
@@ -201,7 +212,7 @@ class Objects(ABC):
     def _of_method(self, receiver: Value, method: str, name: str) -> Value:
         return PLAIN if name in PLAIN_NAMES else frozenset({Method(receiver, f"{method}.{name}")})
 
-    def _missing(self, atom: Atom, cls: type, name: str, node: ast.AST) -> Value:
+    def _missing(self, atom: Atom, cls: type, node: ast.AST) -> Value:
         hook = lookup(cls, "__getattr__")
         if hook and isinstance(hook[1], types.FunctionType) and self.sources.is_users(hook[1]):
             return join(UNSEEN, self.call(frozenset({Bound(hook[1], atom)}), Args((PLAIN,)), node))
@@ -211,7 +222,8 @@ class Objects(ABC):
         """What the class attribute `found` is when taken from `atom`."""
         attribute = found[1]
         if isinstance(attribute, types.FunctionType):
-            return frozenset({Bound(attribute, atom)})
+            ours = self.sources.is_users(attribute) or hasattr(attribute, "__wrapped__")
+            return frozenset({Bound(attribute, atom) if ours else Method(frozenset({atom}), name)})
         if isinstance(attribute, staticmethod):
             return self.seen(attribute.__func__)
         if isinstance(attribute, classmethod):
@@ -237,7 +249,7 @@ class Objects(ABC):
             return self._field(atom, name)
         if lookup(type(attribute), "__get__") and not isinstance(attribute, type):
             return UNSEEN
-        return self.seen(attribute, name)
+        return self.seen(attribute, f".{name}")
 
     def _property(self, getter: Callable[[Any], Any] | None, atom: Atom, node: ast.AST) -> Value:
         if isinstance(getter, types.FunctionType) and self.sources.is_users(getter):
@@ -251,7 +263,7 @@ class Objects(ABC):
         if isinstance(atom, Live):
             own = instance_attributes(atom.obj)
             if name in own:
-                return self.seen(own[name], name)
+                return self.seen(own[name], f".{name}")
         if not isinstance(atom, Instance):
             self.findings.changed(f"fills the cached property {text_of(node)}")
         return self._property(attribute.func, atom, node)
@@ -260,13 +272,13 @@ class Objects(ABC):
         if not isinstance(atom, Live):
             return self.local() if isinstance(atom, Instance) else UNSEEN
         try:
-            return self.seen(attribute.__get__(atom.obj), name)
+            return self.seen(attribute.__get__(atom.obj), f".{name}")
         except AttributeError:
             return UNSEEN
 
     def _field(self, atom: Atom, name: str) -> Value:
         if isinstance(atom, Live):
-            return self.seen(tuple.__getitem__(atom.obj, type(atom.obj)._fields.index(name)), name)
+            return self.seen(tuple.__getitem__(atom.obj, type(atom.obj)._fields.index(name)))
         return self.local() if isinstance(atom, Instance) else UNSEEN
 
     # ------------------------------------------------------------------ members
@@ -280,24 +292,24 @@ class Objects(ABC):
         hook = lookup(cls, "__iter__") if cls else None
         if hook and isinstance(hook[1], types.FunctionType) and self.sources.is_users(hook[1]):
             inner = self.call(frozenset({Bound(hook[1], atom)}), Args(), node)
-            return join(self.local(), *(self.item(frozenset({part}), node) for part in inner if part != atom))
+            return join(self.local(), *(self.item(frozenset({part})) for part in inner if part != atom))
         if not isinstance(atom, Instance) and cls is not None and not is_module_or_class(atom):
-            if lookup(cls, "__next__"):
+            if is_iterator(atom):
                 self.findings.changed(f"uses up {text_of(node)}, which is kept between items")
             elif isinstance(atom, Live) and isinstance(atom.obj, dict):
                 return members_of(atom.obj)
         elif isinstance(atom, Shared):
             self.findings.unsure(f"goes through {text_of(node)}, which could not be seen and may be used up")
-        return self.item(frozenset({atom}), node)
+        return self.item(frozenset({atom}))
 
-    def item(self, value: Value, node: ast.AST) -> Value:
+    def item(self, value: Value) -> Value:
         """What `value[...]` may be."""
-        return join(*(self._item(atom, node) for atom in value))
+        return join(*(self._item(atom) for atom in value))
 
-    def _item(self, atom: Atom, node: ast.AST) -> Value:
+    def _item(self, atom: Atom) -> Value:
         match atom:
             case Live(obj):
-                return self._item_of(obj, node)
+                return self._item_of(obj)
             case Holder(content):
                 return join(content, LOCAL)
             case Row(members):
@@ -310,27 +322,31 @@ class Objects(ABC):
                 return self.local()
         return UNSEEN
 
-    def _item_of(self, obj: Any, node: ast.AST) -> Value:
+    def _item_of(self, obj: Any) -> Value:
         if full_name(type(obj)) == ARRAY:
             # One number out of a vector is fresh; anything else may be a view of it.
-            sliced = isinstance(node, ast.Subscript) and any(isinstance(part, ast.Slice) for part in ast.walk(node.slice))
-            return PLAIN if obj.ndim == 1 and not sliced else frozenset({Live(obj)})
+            return PLAIN if obj.ndim == 1 and not obj.dtype.hasobject and obj.dtype.names is None else _whole(obj)
         if isinstance(obj, dict | types.MappingProxyType):
             return members_of(obj.values())
+        if obj is os.environ:
+            return PLAIN
         if isinstance(obj, list | tuple | set | frozenset) or full_name(type(obj)) == "collections.deque":
-            return members_of(obj)
-        return LOCAL if isinstance(obj, type) else UNSEEN
+            return members_of(obj) if obj or not immutable(obj) else PLAIN
+        if isinstance(obj, type) or full_name(type(obj)).startswith("numpy.lib."):
+            # What numpy.r_ and its like make is new; list[int] is no container.
+            return LOCAL
+        return UNSEEN
 
     def unpacked(self, value: Value, count: int, node: ast.AST) -> list[Value]:
         """What each of `count` variables gets when `value` is unpacked into them."""
         targets = [NOTHING] * count
         for atom in value:
-            members: Iterable[Value] = [self.item(frozenset({atom}), node)] * count
+            members: Iterable[Value] = [self.item(frozenset({atom}))] * count
             if isinstance(atom, Row) and len(atom.members) == count:
                 members = atom.members
             elif isinstance(atom, Live) and isinstance(atom.obj, tuple) and len(atom.obj) == count:
                 members = [self.seen(member) for member in atom.obj]
-            elif isinstance(atom, Live) and lookup(type(atom.obj), "__next__"):
+            elif is_iterator(atom):
                 self.findings.changed(f"uses up {text_of(node)}, which is kept between items")
             targets = [join(*pair) for pair in zip(targets, members, strict=True)]
         return targets
@@ -351,6 +367,25 @@ def class_of(atom: Atom) -> type | None:
     if isinstance(atom, Instance):
         return atom.cls
     return atom.kind if isinstance(atom, Shared) else None
+
+
+def is_array(atom: Atom) -> bool:
+    """Whether `atom` is an array that outlives the item."""
+    cls = None if isinstance(atom, Instance) else class_of(atom)
+    return cls is not None and any(full_name(base) == ARRAY for base in cls.__mro__)
+
+
+def is_iterator(atom: Atom) -> bool:
+    """Whether `atom` outlives the item and can be gone through only once."""
+    cls = class_of(atom)
+    if cls is None or isinstance(atom, Instance) or is_module_or_class(atom):
+        return False
+    return lookup(cls, "__next__") is not None and not is_standard_stream(atom)
+
+
+def is_standard_stream(atom: Atom) -> bool:
+    """Whether `atom` is the process's output."""
+    return isinstance(atom, Live) and (atom.obj is sys.stdout or atom.obj is sys.stderr)
 
 
 def is_module_or_class(atom: Atom) -> bool:
@@ -388,6 +423,10 @@ def view_of_dict(atom: Atom, method: str) -> Value | None:
         return None
     content = {"keys": parts[0], "values": parts[1], "items": row(*parts)}[method]
     return holder(content)
+
+
+def _whole(array: Any) -> Value:
+    return frozenset({Live(array)}) if not array.dtype.hasobject else frozenset({Live(array), Shared()})
 
 
 def _computed(atom: Atom, name: str) -> Value:
