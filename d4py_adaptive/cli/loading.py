@@ -144,14 +144,18 @@ def _only_graph(module: ModuleType, target: str) -> str:
 
 
 def _convert(function: Callable[..., Any], parameters: Mapping[str, str], target: str) -> dict[str, Any]:
-    known = _signature(function).parameters
+    parameters_of = _signature(function).parameters.values()
+    by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    known = {parameter.name: parameter for parameter in parameters_of if parameter.kind in by_name}
+    any_name = next((p for p in parameters_of if p.kind is inspect.Parameter.VAR_KEYWORD), None)
     arguments: dict[str, Any] = {}
     for name, text in parameters.items():
-        if name not in known:
+        parameter = known.get(name, any_name)
+        if parameter is None:
             raise InputError(
-                f"{target} has no parameter {name!r}{did_you_mean(name, known)}; it has: {', '.join(known)}"
+                f"{target} has no parameter {name!r}{did_you_mean(name, known)}; it has: {', '.join(known) or 'none'}"
             )
-        annotation = known[name].annotation
+        annotation = parameter.annotation
         arguments[name] = _value(name, text, str if annotation is inspect.Parameter.empty else annotation)
     return arguments
 

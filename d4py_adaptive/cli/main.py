@@ -122,7 +122,9 @@ def _print_traceback(error: BaseException) -> None:
     from d4py_adaptive.errors import PEError
 
     if isinstance(error, PEError):
-        print(error.failure.traceback, file=sys.stderr, end="")
+        from d4py_adaptive.dashboard.text import plain
+
+        print("\n".join(map(plain, error.failure.traceback.splitlines())), file=sys.stderr)
     else:
         import traceback
 

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     inputs.add_argument("-d", "--data", metavar="JSON", help='inputs per PE: {"PE": 5} or {"PE": [{"port": item}, …]}')
     inputs.add_argument("-f", "--file", metavar="FILE", help="a file with the same JSON")
-    parser.add_argument("--seed", type=int, help="seed of random state; every run records its own, which repeats it")
+    parser.add_argument("--seed", type=int, help="seed of random state; every run records the one it had")
     parser.add_argument(
         "--on-error",
         action="append",

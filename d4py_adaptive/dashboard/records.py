@@ -18,6 +18,7 @@ def print_runs(records: list[RunRecord]) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("run", no_wrap=True, min_width=26)
@@ -27,7 +28,7 @@ def print_runs(records: list[RunRecord]) -> None:
     for record in records:
         table.add_row(
             record.id,
-            plain(record.workflow),
+            Text(plain(record.workflow)),
             record.mapping,
             str(record.workers),
             record.state,
@@ -53,7 +54,7 @@ def print_run(run: RunDirectory, record: RunRecord, with_traceback: bool) -> Non
     for pe, number in items.items():
         print(f"  {plain(pe)}: {number:,} items")
     if with_traceback and record.failure is not None:
-        print(record.failure["traceback"])
+        print("\n".join(map(plain, str(record.failure["traceback"]).splitlines())))
 
 
 def _took(record: RunRecord) -> str:

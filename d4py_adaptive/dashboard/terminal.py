@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from d4py_adaptive.dashboard.text import duration, plain, short
 from d4py_adaptive.dataflow.plan import Plan
@@ -98,9 +98,7 @@ class TerminalView:
         if self._live is not None and (error or sys.__stdout__ is None or sys.__stdout__.isatty()):
             self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            stream = sys.stderr if error else sys.__stdout__ or sys.stdout
-            stream.write(text + "\n")
-            stream.flush()
+            _write(sys.stderr if error else sys.__stdout__ or sys.stdout, text)
 
     def finished(self, record: RunRecord, counters: list[Counters], directory: RunDirectory) -> None:
         """Show results and summary."""
@@ -121,10 +119,10 @@ class TerminalView:
     def _print_results(self) -> None:
         for (pe, port), shown in sorted(self._shown.items()):
             for text in shown:
-                print(f"{pe}.{port}: {text}")
+                _write(sys.stdout, f"{pe}.{port}: {text}")
             more = self._counts[pe, port] - len(shown)
             if more:
-                print(f"{pe}.{port}: … and {more:,} more")
+                _write(sys.stdout, f"{pe}.{port}: … and {more:,} more")
         sys.stdout.flush()
 
     def verified(self, text: str) -> None:
@@ -132,10 +130,18 @@ class TerminalView:
         print(f"verified: {text}", file=sys.stderr)
 
 
+def _write(stream: TextIO, text: str) -> None:
+    """Write a line, whatever is in it, to a stream of any encoding."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(plain(text).encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
+
+
 def _print_table(counters: list[Counters]) -> None:
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=SIMPLE, pad_edge=False)
     table.add_column("PE", no_wrap=True)
@@ -145,9 +151,9 @@ def _print_table(counters: list[Counters]) -> None:
     if any(row.skipped for row in rows):
         table.add_column("skipped", justify="right")
     for row in rows:
-        calls = row.items_in or 1
-        cells = [
-            plain(row.pe), str(row.instances), f"{row.items_in:,}", f"{row.items_out:,}", duration(row.busy_s),
+        calls = row.items_in or row.items_out or 1
+        cells: list[Any] = [
+            Text(plain(row.pe)), str(row.instances), f"{row.items_in:,}", f"{row.items_out:,}", duration(row.busy_s),
             duration(row.blocked_s) if row.blocked_s > 0.0005 else "", duration(row.busy_s / calls),
         ]  # fmt: skip
         table.add_row(*cells, *([f"{row.skipped:,}"] if len(table.columns) > len(cells) else []))

@@ -33,7 +33,7 @@ def short(item: Any, width: int = 100) -> str:
 def duration(seconds: float) -> str:
     """A time span as people read it."""
     if seconds < 0.001:
-        return f"{seconds * 1e6:.1f} µs" if seconds else "0"
+        return f"{seconds * 1e6:.1f} us" if seconds else "0"
     if seconds < 1:
         return f"{seconds * 1000:.1f} ms"
     if seconds < 100:

@@ -41,12 +41,14 @@ class GenericPE:
             False that it must not be; None lets the code be read.
         splittable: True lets a source be replicated, its iterations and inputs shared out.
         read_only: True promises that `process` neither changes nor keeps what it receives, which spares a copy.
+        preload: modules that its work needs; imported once before workers are forked, instead of by each of them.
         on_error: `'stop'`, `'skip'`, `'retry:N'` or `'retry:N,skip'`: what a failing `process` call does.
     """
 
     stateless: bool | None = None
     splittable: bool = False
     read_only: bool = False
+    preload: tuple[str, ...] = ()
     on_error: str = "stop"
     rank: int = 0
     _runtime: Runtime | None = None

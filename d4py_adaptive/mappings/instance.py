@@ -9,7 +9,7 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from greenlet import GreenletExit
 
@@ -119,16 +119,27 @@ class Instance:
             self._look(self._guard.look)
         self._call(State.POSTPROCESS, "postprocess", "", self.pe.postprocess)
 
+    def obtain(self, make: Callable[..., Any], port: str, *arguments: Any) -> Any:
+        """What `make(*arguments)` gives for the next item; what it raises is that item's failure."""
+        try:
+            return make(*arguments)
+        except _NOT_FAILURES:
+            raise
+        except BaseException as error:  # noqa: BLE001 - becomes the run's failure
+            self.calls += 1
+            self._fail("process", port, error)
+
     def feed(self, inputs: dict[str, Any], port: str, nbytes: int = 0) -> None:
         """Process one item, or call a source once, as the PE's policy for failures says."""
+        original = self.obtain(private_copy, port, inputs) if self._careful else None
         self.calls += 1
         if port:
             self.items_in += 1
             self.bytes_in += nbytes
             if self._digests is not None:
                 self._digests.update((name, digest(item)) for name, item in inputs.items())
-        if self._careful:
-            self._feed_with_care(inputs, port)
+        if original is not None:
+            self._feed_with_care(original, port)
         else:
             self._call(_PROCESS, "process", port, self._process, inputs)
         if self._guard is not None:
@@ -184,9 +195,8 @@ class Instance:
                 f"process returns None or {{output: item}}; {self.ref.pe} returned {type(outputs).__name__}"
             )
 
-    def _feed_with_care(self, inputs: dict[str, Any], port: str) -> None:
+    def _feed_with_care(self, original: dict[str, Any], port: str) -> None:
         """Try as often as the policy says; what a failed attempt wrote is dropped."""
-        original = private_copy(inputs)
         for attempt in range(self._policy.retries + 1):
             self._held = []
             try:
@@ -256,7 +266,7 @@ class Instance:
             type(error).__name__, str(error), text,
         )  # fmt: skip
 
-    def _fail(self, method: str, port: str, error: BaseException) -> None:
+    def _fail(self, method: str, port: str, error: BaseException) -> NoReturn:
         self.replica.worker.fail(self.failure(method, port, error), error)
 
     # What the PE calls.

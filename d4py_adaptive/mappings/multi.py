@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import resource
@@ -13,8 +14,10 @@ import sys
 import threading
 import time
 import types
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -43,6 +46,7 @@ class _Child:
     process: BaseProcess
     known: psutil.Process
     connection: Connection
+    ending: int
     done: bool = False
     ended: bool = False
 
@@ -109,7 +113,7 @@ class _Launcher:
             selector.register(woken, selectors.EVENT_READ)
             for child in self._children:
                 selector.register(child.connection, selectors.EVENT_READ, child)
-                selector.register(child.process.sentinel, selectors.EVENT_READ, child)
+                selector.register(child.ending, selectors.EVENT_READ, child)
             while not all(child.done for child in self._children) and not self._over:
                 self._watch(selector, woken)
             if self._over:
@@ -174,6 +178,8 @@ class _Launcher:
 
     def _note_end(self, child: _Child, selector: selectors.BaseSelector) -> None:
         """A process has ended: hear what it still said, then judge."""
+        if not child.done:
+            _end_group(child)  # while the process, though it has ended, still holds its number
         child.process.join()
         child.ended = True
         if not child.connection.closed:
@@ -229,8 +235,12 @@ def _workers(job: Job, interruption: Interruption) -> Iterator[list[_Child]]:
     pairs = _pairs(job)
     _allow_open_files(2 * (len(pairs) + 3 * count) + 64)
     context: Any = multiprocessing.get_context(method)
+    if method == "fork":
+        _import_what_pes_need(job)
+    else:
+        resource_tracker.ensure_running()  # now, since it would let signals through that are held back below
     if method == "forkserver":
-        context.set_forkserver_preload(["d4py_adaptive.mappings.forkserver"])
+        context.set_forkserver_preload(["d4py_adaptive.mappings.forkserver", *_preloads(job)])
     payload = b"" if method == "fork" else _by_value(job)
     controls = [socket.socketpair() for _ in range(count)]
     joined = {pair: socket.socketpair() for pair in pairs}
@@ -244,9 +254,11 @@ def _workers(job: Job, interruption: Interruption) -> Iterator[list[_Child]]:
             ends = _ends_of(number, controls, joined, lifelines, everything, foreign=method == "fork")
             inherited = job if method == "fork" else None
             process = context.Process(target=run_worker, args=(number, inherited, ends), name=f"d4py worker {number}")
-            with _without_main(), _quiet_fork(), _signals_held(method):
+            with _without_main(method), _quiet_fork(), _signals_held(method):
                 process.start()
-            child = _Child(number, process, psutil.Process(process.pid), Connection(controls[number][0]))
+            child = _Child(
+                number, process, psutil.Process(process.pid), Connection(controls[number][0]), _ending_of(process)
+            )
             children.append(child)
             if payload:
                 child.connection.send(message("job", payload=payload))
@@ -261,6 +273,20 @@ def _workers(job: Job, interruption: Interruption) -> Iterator[list[_Child]]:
         _kill(children)
         for end in everything:
             end.close()
+
+
+def _preloads(job: Job) -> list[str]:
+    """The modules that PEs say their work needs."""
+    return sorted({name for node in job.workflow.nodes for name in node.prototype.preload})
+
+
+def _import_what_pes_need(job: Job) -> None:
+    """Import once what every forked worker would import for itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for name in _preloads(job):
+            with contextlib.suppress(ImportError):  # the PE that needs it says so better
+                importlib.import_module(name)
 
 
 def _ends_of(
@@ -322,8 +348,11 @@ def _by_value(job: Job) -> bytes:
 
 
 @contextlib.contextmanager
-def _without_main() -> Iterator[None]:
+def _without_main(method: str) -> Iterator[None]:
     """Hide `__main__` from multiprocessing, which would run the user's script once more in every worker."""
+    if method == "fork":
+        yield
+        return
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
@@ -351,8 +380,6 @@ def _signals_held(method: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _quiet_fork() -> Iterator[None]:
     """Do not warn of native threads at a fork: BLAS pools survive it, and no Python thread runs (see above)."""
-    import warnings
-
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*multi-threaded.*fork", category=DeprecationWarning)
         yield
@@ -367,15 +394,35 @@ def _allow_open_files(wanted: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
+def _ending_of(process: BaseProcess) -> int:
+    """A file descriptor that can be read when the process has ended.
+
+    By the kernel where it offers that: multiprocessing's own is a pipe, which a process forked by a PE holds open.
+    """
+    assert process.pid is not None
+    try:
+        return os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        return process.sentinel
+
+
+def _end_group(child: _Child) -> None:
+    """End the programs that a worker's PEs started, which belong to its process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.known.pid, signal.SIGKILL)
+
+
 def _kill(children: list[_Child]) -> None:
     for child in children:
         child.connection.close()
+        if child.ending != child.process.sentinel:
+            os.close(child.ending)
+        if child.ended:
+            continue
         # Not by asking multiprocessing: a fork server that died takes its children for dead.
         with contextlib.suppress(psutil.NoSuchProcess):
             child.known.kill()
         if not child.done:
-            # Programs that its PEs started belong to its process group.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.known.pid, signal.SIGKILL)
+            _end_group(child)
     for child in children:
         child.process.join()

@@ -91,8 +91,10 @@ def run_worker(number: int, job: Job | None, ends: Ends) -> None:
 
 
 def _work(number: int, job: Job | None, connections: dict[int, Connection]) -> None:
+    rest: list[Frame] = []
     try:
-        job = job or _await_job(connections[LAUNCHER])
+        if job is None:
+            job, rest = _await_job(connections[LAUNCHER])
         cap_threads(job.plan.workers)
         worker = Worker(job, number, Board(job.workflow, job.plan, job.board), _Links(connections))
     except Exception as error:  # noqa: BLE001 - whatever it is, the launcher must hear of it
@@ -100,16 +102,17 @@ def _work(number: int, job: Job | None, connections: dict[int, Connection]) -> N
         _serve_until_goodbye(None, connections)
         return
     with lines_of(worker):
-        _serve_until_goodbye(worker, connections)
+        if not _take_in(rest, worker):
+            _serve_until_goodbye(worker, connections)
 
 
-def _await_job(launcher: Connection) -> Job:
-    """The job, which is the first thing the launcher sends."""
+def _await_job(launcher: Connection) -> tuple[Job, list[Frame]]:
+    """The job, which is the first thing the launcher sends, and what came with it."""
     while not launcher.closed:
         select.select([launcher], [], [])
-        for frame in launcher.receive(at_most=1):
-            job: Job = pickle.loads(frame.items[0].buffers[0])
-            return job
+        frames = launcher.receive(at_most=1)
+        if frames:
+            return pickle.loads(frames[0].items[0].buffers[0]), frames[1:]
     raise RunError("the launcher went away before it sent the job")
 
 
@@ -160,7 +163,12 @@ def _move_frames(connection: Connection, mask: int, worker: Worker | None) -> bo
     """Pass on what one connection has to give and can take; whether the launcher said goodbye."""
     if mask & selectors.EVENT_WRITE:
         connection.push()
-    for frame in connection.receive() if mask & selectors.EVENT_READ else ():
+    return bool(mask & selectors.EVENT_READ) and _take_in(connection.receive(), worker)
+
+
+def _take_in(frames: list[Frame], worker: Worker | None) -> bool:
+    """Hand frames to the worker and obey orders; whether the launcher said goodbye."""
+    for frame in frames:
         if frame.kind is Kind.CONTROL:
             if _obey(read_message(frame)[0], worker):
                 return True

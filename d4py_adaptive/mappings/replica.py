@@ -167,7 +167,7 @@ class Replica:
         inlet, target, port, item, nbytes = arrived
         start = self.clock()
         if isinstance(item, Encoded):
-            item = self.worker.wire.decode(item.body, item.buffers)
+            item = target.obtain(self.worker.wire.decode, port, item.body, item.buffers)
         inputs = {port: item}
         del item, arrived
         target.feed(inputs, port, nbytes)
@@ -189,7 +189,7 @@ class Replica:
         return feed
 
     def _give(self, feed: Feed) -> None:
-        item = feed.next()
+        item = feed.instance.obtain(feed.next, "")
         if not feed.left:
             self.feeds.remove(feed)
         self.in_source = feed.is_source

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingType
 from typing import Any
 
-from d4py_adaptive.errors import PEError, RunError
+from d4py_adaptive.errors import PEError, PlanError, RunError
 from d4py_adaptive.mappings.base import Mapping
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
@@ -45,6 +45,16 @@ class SimpleMapping(Mapping):
 
     name = "simple"
     parallel = False
+
+    def settle(self, job: Job) -> Job:
+        """The job, whose plan must be one for a single worker.
+
+        Raises:
+            PlanError: it is not.
+        """
+        if job.plan.workers > 1:
+            raise PlanError(f"the simple mapping has one worker; this plan has {job.plan.workers}: use -m multi")
+        return job
 
     def run(self, job: Job, observer: Observer, interruption: Interruption) -> None:
         """Enact the job here and now (see `Mapping.run`)."""

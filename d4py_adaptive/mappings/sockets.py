@@ -20,8 +20,8 @@ class Connection:
     """One end of a connection to another process; what cannot be sent yet waits here, bounded by the credits.
 
     Attributes:
-        closed: the other end is gone; what is sent from then on is dropped, since whoever watches the processes
-            ends the run.
+        closed: nothing more will be received.
+        broken: nothing more can be sent; it is dropped, since whoever watches the processes ends the run.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -31,6 +31,7 @@ class Connection:
         self._out: deque[memoryview] = deque()
         self._scratch = memoryview(bytearray(_SCRATCH_BYTES))
         self.closed = False
+        self.broken = False
 
     def fileno(self) -> int:
         """The file descriptor, for a selector."""
@@ -39,11 +40,11 @@ class Connection:
     @property
     def waiting(self) -> bool:
         """Whether something has not been sent yet."""
-        return bool(self._out) and not self.closed
+        return bool(self._out) and not self.closed and not self.broken
 
     def send(self, frame: Frame) -> None:
         """Send a frame, as much of it as goes at once; the rest when `push` is called."""
-        if self.closed:
+        if self.closed or self.broken:
             return
         for part in frame.parts():
             if len(part):
@@ -52,13 +53,13 @@ class Connection:
 
     def push(self) -> None:
         """Send what waits, as far as it goes."""
-        while self._out and not self.closed:
+        while self._out and not self.broken:
             try:
                 sent = self._socket.sendmsg([self._out[i] for i in range(min(len(self._out), _PIECES_AT_ONCE))])
             except BlockingIOError:
                 return
             except (BrokenPipeError, ConnectionResetError):
-                self.closed = True
+                self.broken = True
                 return
             while sent:
                 first = self._out[0]
@@ -110,7 +111,7 @@ class Connection:
 
     def close(self) -> None:
         """Close this end."""
-        self.closed = True
+        self.closed = self.broken = True
         self._socket.close()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from greenlet import getcurrent, greenlet
 
@@ -153,7 +153,7 @@ class Worker:
         if self.aborted:
             raise Unwind
 
-    def fail(self, failure: Failure, error: BaseException) -> None:
+    def fail(self, failure: Failure, error: BaseException) -> NoReturn:
         """Take note of how a PE failed, and leave its call.
 
         Raises:

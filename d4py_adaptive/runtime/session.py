@@ -17,14 +17,15 @@ from typing import Any, Protocol
 
 from d4py_adaptive.clock import wall_time_s
 from d4py_adaptive.dataflow.builder import WorkflowGraph
-from d4py_adaptive.dataflow.counts import instance_counts
+from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
 from d4py_adaptive.dataflow.digest import digest
 from d4py_adaptive.dataflow.inputs import resolve_inputs
 from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.dataflow.resources import usable_cores
 from d4py_adaptive.dataflow.workflow import Workflow
-from d4py_adaptive.errors import D4pyError, InputError, Interrupted, PEError
+from d4py_adaptive.errors import D4pyError, InputError, Interrupted, PEError, did_you_mean
 from d4py_adaptive.mappings.base import MAPPINGS, Mapping
+from d4py_adaptive.mappings.error_policy import policy_of
 from d4py_adaptive.mappings.interruption import Interruption, interruptible
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.partitioner.unmeasured import plan_without_profile
@@ -46,6 +47,7 @@ class RunOptions:
         plan: the plan to follow; None lets one be made.
         fuse: whether PEs may share a stage.
         seed: seed of random state; None draws one, which the record keeps.
+        reseed: whether generators that PEs made themselves are seeded from it too; None is only if a seed is given.
         start_method: `fork`, `forkserver` or `spawn`; empty chooses.
         on_error: what a failing call does, per PE id or name, `''` for all.
         by_value: modules that travel with the job instead of being imported by workers.
@@ -59,6 +61,7 @@ class RunOptions:
     plan: Plan | None = None
     fuse: bool = True
     seed: int | None = None
+    reseed: bool | None = None
     start_method: str = ""
     on_error: MappingType[str, str] = field(default_factory=dict)
     by_value: tuple[str, ...] = ()
@@ -150,11 +153,12 @@ def enact(graph: WorkflowGraph | Workflow, inputs: object, options: RunOptions, 
     """
     workflow = graph.freeze() if isinstance(graph, WorkflowGraph) else graph
     mapping = MAPPINGS.get(options.mapping)()
-    job = mapping.settle(make_job(workflow, inputs, options))
+    counts = instance_counts(workflow)
+    job = mapping.settle(make_job(workflow, inputs, options, counts))
     for note in job.plan.notes:
-        if "workers allowed" in note:
+        if options.workers is not None and "workers allowed" in note:
             view.note(note)
-    _warn_of_stateful(job, view)
+    _warn_of_stateful(job, counts, view)
     with interruptible() as interruption:
         directory = RunDirectory.create(options.home or d4py_home())
         job = replace(job, board=directory.board())
@@ -191,8 +195,10 @@ def _enact(mapping: Mapping, job: Job, recorder: _Recorder, interruption: Interr
         raise interruption.error()
 
 
-def make_job(workflow: Workflow, inputs: object, options: RunOptions) -> Job:
-    """The job that the options ask for.
+def make_job(
+    workflow: Workflow, inputs: object, options: RunOptions, counts: dict[str, InstanceCount] | None = None
+) -> Job:
+    """The job that the options ask for; `counts` is what `instance_counts` says, where that is known already.
 
     Raises:
         InputError: inputs or options do not fit.
@@ -202,7 +208,7 @@ def make_job(workflow: Workflow, inputs: object, options: RunOptions) -> Job:
     if workers is not None and workers < 1:
         raise InputError(f"the number of workers is a whole number from 1; got {workers}")
     parallel = MAPPINGS.get(options.mapping).parallel
-    counts = instance_counts(workflow)
+    counts = counts or instance_counts(workflow)
     allowed = (workers or usable_cores()) if parallel else 1
     plan = options.plan or plan_without_profile(workflow, allowed, options.mapping, counts, options.fuse)
     return Job(
@@ -210,7 +216,7 @@ def make_job(workflow: Workflow, inputs: object, options: RunOptions) -> Job:
         plan=plan.check(workflow),
         inputs=resolve_inputs(workflow, inputs),
         seed=secrets.randbits(32) if options.seed is None else options.seed,
-        explicit_seed=options.seed is not None,
+        explicit_seed=options.seed is not None if options.reseed is None else options.reseed,
         guarded=frozenset(
             pe
             for pe, c in counts.items()
@@ -230,19 +236,19 @@ def _known_policies(workflow: Workflow, on_error: MappingType[str, str]) -> Mapp
     for key in on_error:
         if key not in known:
             raise InputError(
-                f"on_error names {key!r}, which is no PE of this workflow; its PEs: {', '.join(workflow.by_id)}"
+                f"on_error names {key!r}, which is no PE of this workflow{did_you_mean(key, known)}; "
+                f"its PEs: {', '.join(workflow.by_id)}"
             )
+    for node in workflow.nodes:
+        policy_of(node, on_error)
     return on_error
 
 
-def _warn_of_stateful(job: Job, view: View) -> None:
+def _warn_of_stateful(job: Job, counts: dict[str, InstanceCount], view: View) -> None:
     """A failed call on a stateful PE is undone in what it wrote, not in what it changed of itself."""
-    from d4py_adaptive.mappings.error_policy import policy_of
-
     for node in job.workflow.nodes:
-        stateless = node.id in job.interchangeable or node.prototype.stateless
-        if not stateless and not policy_of(node, job.on_error).stops_at_once:
-            view.note(f"{node.id} keeps state, which skip and retry cannot undo when a call fails half-way")
+        if not counts[node.id].state.stateless and not policy_of(node, job.on_error).stops_at_once:
+            view.note(f"{node.id} may keep state, which skip and retry cannot undo when a call fails half-way")
 
 
 def _new_record(directory: RunDirectory, job: Job, options: RunOptions) -> RunRecord:

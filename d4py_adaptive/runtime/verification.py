@@ -33,6 +33,7 @@ def verify(graph: WorkflowGraph, inputs: object, options: RunOptions, finished: 
         plan=None,
         start_method="",
         seed=finished.record.seed,
+        reseed=options.seed is not None,
         digests=True,
     )
     reference = enact(graph, inputs, again, _Silent())

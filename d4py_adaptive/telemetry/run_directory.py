@@ -56,7 +56,7 @@ class RunDirectory:
             InputError: it cannot be made.
         """
         now_s = wall_time_s()
-        moment = time.strftime("%Y%m%d-%H%M%S", time.localtime(now_s))
+        moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_s))
         run_id = f"{moment}.{int(now_s * 1000) % 1000:03d}-{secrets.token_hex(3)}"
         path = home / "runs" / run_id
         try:
@@ -150,11 +150,20 @@ def ended_without_a_word(home: Path) -> Iterator[RunDirectory]:
         try:
             record = run.read_record()
         except InputError:
-            if _is_gone(int(mark.read_text() or 0), None):
+            if _is_gone(_pid_in(mark), None):
                 mark.unlink(missing_ok=True)
             continue
-        if record.host == os.uname().nodename and _is_gone(record.pid, record.pid_started_s):
+        if record.ended_at_s is not None:
+            mark.unlink(missing_ok=True)
+        elif record.host == os.uname().nodename and _is_gone(record.pid, record.pid_started_s):
             yield run
+
+
+def _pid_in(mark: Path) -> int:
+    try:
+        return int(mark.read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def process_started_s() -> float:

@@ -21,7 +21,7 @@ class RunRecord:
         mapping: how it was enacted.
         workers: on how many workers.
         start_method: how worker processes were started; empty without any.
-        seed: seed of its random state; the same seed repeats the run.
+        seed: seed of its random state: `--seed` with it draws the same from the global generators again.
         argv: the command line.
         host: name of the machine.
         pid: number of the process that started it.

@@ -28,6 +28,7 @@ class Correlate(IterativePE):
         normalise: `'coefficient'` divides by the root of both records' energies, `'none'` does not.
     """
 
+    preload = ("scipy.fft",)
     stateless = True
     read_only = True
 

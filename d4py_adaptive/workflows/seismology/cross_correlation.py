@@ -63,9 +63,7 @@ def build_graph(
     """
     folder = Path(output).expanduser().absolute()
     require_creatable(folder)
-    preparation = Preparation(
-        sampling_rate_hz, freq_min_hz, freq_max_hz, normalisation, running_mean_s, whitening
-    )
+    preparation = Preparation(sampling_rate_hz, freq_min_hz, freq_max_hz, normalisation, running_mean_s, whitening)
     read = ReadWaveforms(data, metadata, channels, exclude=str(folder))
     prepare = Preprocess(preparation)
     pair = PairStations(autocorrelations)

@@ -44,9 +44,7 @@ def clearest(correlations: Iterable[Correlation]) -> list[Correlation]:
 
 def _draw(rows: list[Correlation], of: int) -> Any:
     height = 1.5 + ROW_INCHES * (len(rows) + 1)
-    figure = load("matplotlib.figure", PURPOSE).Figure(
-        figsize=(9.5, height), facecolor="white", layout="constrained"
-    )
+    figure = load("matplotlib.figure", PURPOSE).Figure(figsize=(9.5, height), facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     for row, correlation in enumerate(rows):
         _draw_row(axes, row, correlation)
@@ -62,9 +60,7 @@ def _draw_row(axes: Any, row: int, correlation: Correlation) -> None:
     wiggle = row - scale * correlation["samples"]
     axes.fill_between(lags, row, np.minimum(wiggle, row), color=FILL, linewidth=0)
     axes.plot(lags, wiggle, color=INK, linewidth=0.8)
-    axes.plot(
-        correlation["lag_s"], row - scale * correlation["peak"], "o", color=MARK, markersize=4, clip_on=False
-    )
+    axes.plot(correlation["lag_s"], row - scale * correlation["peak"], "o", color=MARK, markersize=4, clip_on=False)
 
 
 def _label(axes: Any, rows: list[Correlation], of: int) -> None:

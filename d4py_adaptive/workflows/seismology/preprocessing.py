@@ -35,6 +35,7 @@ class Preprocess(IterativePE):
     one), band-pass without phase shift, normalise in time, whiten.
     """
 
+    preload = ("obspy.signal.filter", "obspy.signal.interpolation")
     stateless = True
     read_only = True
 

@@ -37,6 +37,8 @@ class ReadWaveforms(ProducerPE):
     Each trace carries `stats.window_start` and `stats.window_s`: the common window, which the trace covers.
     """
 
+    preload = ("obspy",)
+
     def __init__(
         self,
         data: str | Sequence[str] | None = None,
@@ -103,9 +105,7 @@ class ReadWaveforms(ProducerPE):
             else:
                 kept.append(trace)
         if not kept:
-            raise InputError(
-                f"metadata for the waveforms is needed, got none of their channels in {metadata}"
-            )
+            raise InputError(f"metadata for the waveforms is needed, got none of their channels in {metadata}")
         return kept
 
 
@@ -148,9 +148,7 @@ def _matches(pattern: str) -> list[Path]:
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207 - a Path's glob takes no absolute pattern
     found = [Path(name) for name in sorted(names) if Path(name).is_file()]
     if not found:
-        raise InputError(
-            f"a folder, a file or a glob of waveforms is needed, got {pattern!r}, which does not exist"
-        )
+        raise InputError(f"a folder, a file or a glob of waveforms is needed, got {pattern!r}, which does not exist")
     return found
 
 

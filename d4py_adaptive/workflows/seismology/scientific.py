@@ -21,9 +21,7 @@ def load(module: str, purpose: str) -> Any:
         with warnings.catch_warnings():
             # Until Python 3.12 obspy finds its plugins in a way that the standard library warns of; where
             # warnings are errors it could not be imported at all.
-            warnings.filterwarnings(
-                "ignore", message="SelectableGroups dict interface", category=DeprecationWarning
-            )
+            warnings.filterwarnings("ignore", message="SelectableGroups dict interface", category=DeprecationWarning)
             return importlib.import_module(module)
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]

@@ -41,8 +41,7 @@ class Preparation:
             raise UnknownName("normalisation", self.normalisation, NORMALISATIONS)
         if not 0 < self.freq_min_hz < self.freq_max_hz:
             raise InputError(
-                "the band needs 0 < freq_min_hz < freq_max_hz, "
-                f"got {self.freq_min_hz:g} and {self.freq_max_hz:g}"
+                f"the band needs 0 < freq_min_hz < freq_max_hz, got {self.freq_min_hz:g} and {self.freq_max_hz:g}"
             )
         if self.normalisation == "running-mean" and not self.running_mean_s > 0:
             raise InputError(f"running_mean_s must be a time above 0, got {self.running_mean_s:g}")

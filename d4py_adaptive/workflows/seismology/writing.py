@@ -27,6 +27,7 @@ class WriteCorrelations(IterativePE):
         format: `'sac'` or `'numpy'`.
     """
 
+    preload = ("obspy.io.sac",)
     stateless = True
     read_only = True
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from d4py_adaptive import CompositePE, GenericPE, IterativePE, ProducerPE, WorkflowGraph
@@ -125,7 +125,7 @@ def node(grouping: object = None) -> PENode:
 
 
 items = st.lists(st.dictionaries(st.sampled_from("ab"), st.tuples(st.integers(), st.text(max_size=3)), max_size=2))
-bounded = settings(max_examples=60, derandomize=True, deadline=None)
+bounded = settings(max_examples=60, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @bounded

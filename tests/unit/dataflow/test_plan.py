@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from d4py_adaptive.dataflow.grouping import Shuffle
@@ -120,14 +120,14 @@ plans = st.builds(
 )
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plans)
 def test_a_plan_comes_back_from_its_plain_values(drawn: Plan) -> None:
     assert Plan.from_dict(drawn.to_dict()) == drawn
     assert Plan.from_dict(json.loads(json.dumps(drawn.to_dict()))) == drawn
 
 
-@settings(max_examples=40, derandomize=True, deadline=None)
+@settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plans)
 def test_every_instance_has_a_number_and_a_worker(drawn: Plan) -> None:
     assert [ref.number for ref in drawn.instances] == list(range(len(drawn.instances)))

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from d4py_adaptive.dataflow.grouping import Shuffle
@@ -92,7 +92,7 @@ def dags(draw: st.DrawFn) -> tuple[str, list[str]]:
     return "".join(draw(st.permutations(names))), chosen
 
 
-@settings(max_examples=80, derandomize=True, deadline=None)
+@settings(max_examples=80, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(dags())
 def test_the_order_is_topological_and_complete(drawn: tuple[str, list[str]]) -> None:
     names, pairs = drawn
