@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, OneToAll, Shuffle
@@ -50,6 +51,14 @@ def instance_counts(workflow: Workflow) -> dict[str, InstanceCount]:
     return counts
 
 
+def _can_be_copied(node: PENode) -> bool:
+    try:
+        copy.deepcopy(node.prototype)
+    except Exception:  # noqa: BLE001 - a user's attributes may refuse in any way
+        return False
+    return True
+
+
 def _count(workflow: Workflow, node: PENode) -> InstanceCount:
     state = read_state(node.prototype)
     groupings = [stream.grouping for stream in workflow.inbound[node.id]]
@@ -60,6 +69,8 @@ def _count(workflow: Workflow, node: PENode) -> InstanceCount:
         return InstanceCount(number, None, reason, keyed, state)
 
     def free(reason: str) -> InstanceCount:
+        if not _can_be_copied(node):
+            return fixed(1, "it cannot be copied (an open file, a lock, a connection made in __init__)")
         return InstanceCount(None, bound, reason, keyed, state)
 
     if getattr(node.prototype, "single", False):

@@ -263,7 +263,7 @@ class Instance:
         item = self.calls if method == "process" or (self.calls and method == "write") else 0
         return Failure(
             self.ref.pe, self.ref.index, method, port, item, socket.gethostname(), self.replica.worker.number,
-            type(error).__name__, str(error), text,
+            type(error).__name__, _message(error), text,
         )  # fmt: skip
 
     def _fail(self, method: str, port: str, error: BaseException) -> NoReturn:
@@ -348,6 +348,13 @@ class Instance:
                 reader.turn = turn
         if self._guarded:
             self._guard = StateGuard(self.pe)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a user's __str__ may raise anything, which is not what went wrong
+        return "(its message cannot be shown)"
 
 
 def _is_ours(filename: str) -> bool:

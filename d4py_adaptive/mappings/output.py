@@ -49,13 +49,13 @@ class LineWriter(io.TextIOBase):
 
 
 @contextlib.contextmanager
-def lines_of(worker: Worker) -> Iterator[None]:
-    """Pass on what the worker's PEs print, line by line, for the time of the block."""
+def lines_of(*workers: Worker) -> Iterator[None]:
+    """Pass on what the PEs of the workers in this process print, line by line, for the time of the block."""
 
     def label() -> str:
-        return worker.current.ref.label if worker.current is not None else ""
+        return next((worker.current.ref.label for worker in workers if worker.current is not None), "")
 
-    writer = LineWriter(label, worker.line, sys.stdout)  # type: ignore[arg-type]
+    writer = LineWriter(label, workers[0].line, sys.stdout)  # type: ignore[arg-type]
     with contextlib.redirect_stdout(writer):
         try:
             yield

@@ -19,6 +19,7 @@ from d4py_adaptive.mappings.base import Mapping
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.mappings.moving import adopt, release
+from d4py_adaptive.mappings.output import lines_of
 from d4py_adaptive.mappings.results import ResultSink
 from d4py_adaptive.mappings.worker import LAUNCHER, Worker
 from d4py_adaptive.telemetry.board import Board
@@ -143,10 +144,11 @@ class ToyMapping(Mapping):
         network = Network(job, observer)
         interruption.listen(network.stop)
         observer.started()
-        try:
-            network.run()
-        finally:
-            for worker in network.workers:
-                worker.abort()
+        with lines_of(*network.workers):
+            try:
+                network.run()
+            finally:
+                for worker in network.workers:
+                    worker.abort()
         for worker in network.workers:
             worker.report_digests()
