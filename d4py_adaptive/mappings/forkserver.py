@@ -1,7 +1,8 @@
 """What the fork server loads before it forks workers.
 
-A batch system sends SIGTERM to every process of a job. The fork server must outlast it, since its death takes away the
-means to tell when workers end; the processes it forks get the signal's ordinary meaning back.
+Ctrl-C and a batch system's SIGTERM go to every process of a job. The fork server must outlast them, since without it no
+worker can be started; the processes it forks get SIGTERM's ordinary meaning back. It is started with both signals held
+back, and lets them through again here, where they do nothing any more.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import signal
 
 from d4py_adaptive.mappings import process
+from d4py_adaptive.mappings.interruption import SIGNALS
 
 __all__ = ["process"]
 
@@ -18,5 +20,7 @@ def _restore() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
 os.register_at_fork(after_in_child=_restore)
+for number in SIGNALS:
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)

@@ -273,7 +273,8 @@ class Instance:
 
     def log(self, message: object) -> None:
         """Print one line under the instance's name."""
-        self.replica.worker.line(self.ref.label, str(message))
+        for line in str(message).split("\n"):
+            self.replica.worker.line(self.ref.label, line)
 
     def write(self, port: str, item: object) -> None:
         """Send an item from an output port; it may suspend the PE until there is room."""

@@ -17,7 +17,7 @@ import types
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from multiprocessing import resource_tracker
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 from typing import Any
 
@@ -241,6 +241,8 @@ def _workers(job: Job, interruption: Interruption) -> Iterator[list[_Child]]:
         resource_tracker.ensure_running()  # now, since it would let signals through that are held back below
     if method == "forkserver":
         context.set_forkserver_preload(["d4py_adaptive.mappings.forkserver", *_preloads(job)])
+        with _without_main(method), _signals_held():
+            forkserver.ensure_running()
     payload = b"" if method == "fork" else _by_value(job)
     controls = [socket.socketpair() for _ in range(count)]
     joined = {pair: socket.socketpair() for pair in pairs}
@@ -254,7 +256,7 @@ def _workers(job: Job, interruption: Interruption) -> Iterator[list[_Child]]:
             ends = _ends_of(number, controls, joined, lifelines, everything, foreign=method == "fork")
             inherited = job if method == "fork" else None
             process = context.Process(target=run_worker, args=(number, inherited, ends), name=f"d4py worker {number}")
-            with _without_main(method), _quiet_fork(), _signals_held(method):
+            with _without_main(method), _quiet_fork(), _signals_held():
                 process.start()
             child = _Child(
                 number, process, psutil.Process(process.pid), Connection(controls[number][0]), _ending_of(process)
@@ -362,14 +364,8 @@ def _without_main(method: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _signals_held(method: str) -> Iterator[None]:
-    """Keep signals from a process that starts until it ignores them (`run_worker` lets them through again).
-
-    Not from a fork server, which would pass this on to other processes of the user's.
-    """
-    if method == "forkserver":
-        yield
-        return
+def _signals_held() -> Iterator[None]:
+    """Keep signals from a process that starts until it ignores them and lets them through again."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

@@ -323,6 +323,16 @@ def test_a_change_of_state_in_a_guarded_replica_stops_the_run(make_bench: Make) 
     assert "its self.seen changed" in failure.message
 
 
+def test_a_message_of_several_lines_is_logged_line_by_line(make_bench: Make) -> None:
+    class Tells(ProducerPE):
+        def _process(self, inputs: Any) -> None:
+            self.log("one\ntwo")
+
+    bench = make_bench([Tells()], [])
+    bench.run()
+    assert bench.links[0].lines == [("Tells0[0]", "one"), ("Tells0[0]", "two")]
+
+
 def test_one_instance_is_not_guarded(make_bench: Make) -> None:
     class Sneaky(Tells):
         def _process(self, data: Any) -> Any:

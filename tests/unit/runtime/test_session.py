@@ -178,7 +178,7 @@ def test_workers_that_there_is_nothing_for_are_noted(view: Any) -> None:
             {"on_error": {"Inver": "skip"}},
             1,
             InputError,
-            "on_error names 'Inver', which is no PE of this workflow; did you mean 'Invert'?; its PEs: Numbers0, Invert1",
+            "on_error names 'Inver', which is no PE of this workflow; did you mean 'Invert'?; its PEs: Numbers0, ",
         ),
         ({"on_error": {"Invert": "perhaps"}}, 1, WorkflowError, "Invert1: on_error is 'stop', 'skip', "),
         ({"plan": Plan((Stage(("X",), (0,)),), 1, "simple")}, 1, PlanError, "a plan must name every PE"),

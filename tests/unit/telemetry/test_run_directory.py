@@ -217,10 +217,16 @@ def mounted(monkeypatch: pytest.MonkeyPatch, **types: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "local"),
-    [("/net/home/u", False), ("/net/home/scratch/u", True), ("/network", True), ("/work/u", False), ("/tmp/u", True)],
+    [
+        ("/net/home/u", False),
+        ("/net/home/scratch/u", True),
+        ("/network", True),
+        ("/cluster/u", False),
+        ("/local/u", True),
+    ],
 )
 def test_counters_are_never_mapped_on_a_network(monkeypatch: pytest.MonkeyPatch, path: str, local: bool) -> None:
-    mounted(monkeypatch, net_home="nfs4", net_home_scratch="xfs", work="lustre")
+    mounted(monkeypatch, net_home="nfs4", net_home_scratch="xfs", cluster="lustre")
     assert run_directory._is_local(Path(path)) is local
     board = RunDirectory(Path(path)).board()
     assert (board == Path(path) / "board") is local

@@ -1,6 +1,7 @@
 """Items to bytes and back: large buffers beside the pickle, values fixed, what cannot travel said."""
 
 import pickle
+import struct
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from d4py_adaptive.errors import WireError
-from d4py_adaptive.wire.encoding import OUT_OF_BAND_BYTES, Encoded, PlainWire, dump
+from d4py_adaptive.wire.encoding import MAX_BUFFERS, OUT_OF_BAND_BYTES, Encoded, PlainWire, dump
 from d4py_adaptive.wire.frame import Frame, Kind, read_frames
 
 WIRE = PlainWire()
@@ -119,26 +120,24 @@ def test_an_item_too_deep_to_pickle_is_an_error_of_the_wire() -> None:
             deep = deep.pop()
 
 
-def test_an_item_never_has_more_buffers_than_a_frame_can_say() -> None:
-    class Chunk:
-        """Something of which very many buffers are asked to travel beside the pickle, all of one memory."""
+def test_an_item_never_has_more_buffers_than_a_frame_can_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_BUFFERS == 2**16 - 1  # what ITEM, the struct of a frame's table, can hold
+    monkeypatch.setattr("d4py_adaptive.wire.encoding.MAX_BUFFERS", 3)
+    arrays = [np.full(OUT_OF_BAND_BYTES, n, dtype="u1") for n in range(5)]
+    encoded = WIRE.encode(arrays)
+    assert [len(buffer) for buffer in encoded.buffers] == [OUT_OF_BAND_BYTES] * 3
+    assert [array[0] for array in there_and_back(arrays)] == [0, 1, 2, 3, 4]
 
-        memory = np.zeros(OUT_OF_BAND_BYTES, dtype="u1")
 
-        def __reduce_ex__(self, protocol: Any) -> Any:
-            return bytes, (pickle.PickleBuffer(self.memory[:]),)
-
-    class Small(PlainWire):
-        pass
-
-    # 65,536 buffers of the least size that travels alone are a gigabyte; count, do not copy.
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("d4py_adaptive.wire.encoding.OUT_OF_BAND_BYTES", 1)
-        Chunk.memory = np.zeros(1, dtype="u1")
-        encoded = Small().encode([Chunk() for _ in range(65_536)])
-    frame = Frame(Kind.DATA, ports=[0], items=[encoded])
+@pytest.mark.parametrize("buffers", [MAX_BUFFERS, MAX_BUFFERS + 1])
+def test_the_most_buffers_of_an_item_are_what_a_frame_can_say(buffers: int) -> None:
+    frame = Frame(Kind.DATA, ports=[0], items=[Encoded(b"", (b"x",) * buffers, buffers)])
+    if buffers > MAX_BUFFERS:
+        with pytest.raises(struct.error):
+            frame.parts()
+        return
     (again,) = read_frames(frame.parts())
-    assert len(WIRE.decode(again.items[0].body, again.items[0].buffers)) == 65_536
+    assert len(again.items[0].buffers) == buffers
 
 
 def test_an_item_too_large_for_a_frame_is_refused_when_it_is_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
