@@ -5,13 +5,11 @@ from d4py_adaptive import IterativePE, ProducerPE, WorkflowGraph, run
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from d4py_adaptive.dataflow.builder import CompositePE, WorkflowGraph, create_iterative_chain
-from d4py_adaptive.dataflow.patterns import BasePE, ConsumerPE, IterativePE, ProducerPE, SimpleFunctionPE
-from d4py_adaptive.dataflow.pe import GenericPE
-
+TYPE_CHECKING = False  # the name that type checkers know; importing typing alone would double the time of `d4py --help`
 if TYPE_CHECKING:
+    from d4py_adaptive.dataflow.builder import CompositePE, WorkflowGraph, create_iterative_chain
+    from d4py_adaptive.dataflow.patterns import BasePE, ConsumerPE, IterativePE, ProducerPE, SimpleFunctionPE
+    from d4py_adaptive.dataflow.pe import GenericPE
     from d4py_adaptive.runtime.api import RunResult, run
 
 __all__ = [
@@ -28,11 +26,26 @@ __all__ = [
     "run",
 ]
 
+_HOMES = {
+    "dataflow.builder": ("CompositePE", "WorkflowGraph", "create_iterative_chain"),
+    "dataflow.patterns": ("BasePE", "ConsumerPE", "IterativePE", "ProducerPE", "SimpleFunctionPE"),
+    "dataflow.pe": ("GenericPE",),
+    "runtime.api": ("RunResult", "run"),
+}
 
-def __getattr__(name: str) -> Any:
-    """Load what runs workflows when it is first asked for: writing one needs none of it."""
-    if name in ("run", "RunResult"):
-        from d4py_adaptive.runtime import api
 
-        return getattr(api, name)
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first asked for: writing a workflow does not need what runs it."""
+    from importlib import import_module
+
+    for module, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(import_module(f"{__name__}.{module}"), name)
+            globals()[name] = value
+            return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
-import select
 import sys
-from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+
+TYPE_CHECKING = False  # see d4py_adaptive/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import NoReturn
 
 # Imported when asked for: `d4py --help` has to be quick.
 VERBS = {
@@ -56,19 +57,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parse(parser: argparse.ArgumentParser, chosen: str | None, arguments: list[str]) -> argparse.Namespace:
-    from d4py_adaptive.errors import did_you_mean
-
     if chosen is not None and chosen not in VERBS:
-        parser.exit(
-            2,
-            f"d4py: error: unknown verb {chosen!r}{did_you_mean(chosen, VERBS)}; verbs: {', '.join(VERBS)}\n",
-        )
+        parser.exit(2, f"d4py: error: unknown verb {chosen!r}{_nearest(chosen, VERBS)}; verbs: {', '.join(VERBS)}\n")
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
-        known = _option_names(parser, chosen)
         word = unknown[0].partition("=")[0]
-        parser.exit(2, f"d4py: error: unknown option or argument {word!r}{did_you_mean(word, known)}\n")
+        near = _nearest(word, _option_names(parser, chosen))
+        parser.exit(2, f"d4py: error: unknown option or argument {word!r}{near}\n")
     return options
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    from d4py_adaptive.errors import did_you_mean
+
+    return did_you_mean(word, known)
 
 
 def _option_names(parser: argparse.ArgumentParser, chosen: str | None) -> list[str]:
@@ -99,6 +101,8 @@ def _call(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         if not _nobody_reads():
             raise
+        import os
+
         sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - for what is flushed at exit
         return _BROKEN_PIPE
     return code
@@ -113,6 +117,8 @@ def _one_line(error: BaseException) -> str:
 
 def _nobody_reads() -> bool:
     """Whether standard output is a pipe whose reader has gone."""
+    import select
+
     poll = select.poll()
     poll.register(1, select.POLLOUT)
     return any(event & select.POLLERR for _, event in poll.poll(0))
