@@ -97,6 +97,8 @@ class Inlet:
         granted: items allowed in all, as last told to the sender.
         granted_bytes: the same for bytes.
         end: how many items the sender wrote in all, once it has said so.
+        low: once so many items have been taken, the sender should be allowed more.
+        low_bytes: the same for bytes.
     """
 
     sender: int
@@ -107,6 +109,8 @@ class Inlet:
     taken: int = 0
     taken_bytes: int = 0
     end: int | None = None
+    low: int = 0
+    low_bytes: int = 0
     early: dict[int, tuple[list[int], list[Encoded]]] = field(default_factory=dict)
 
     @property
@@ -127,12 +131,15 @@ class Inlet:
         self.taken += 1
         self.taken_bytes += nbytes
 
-    def grant(self, window: Window, service_ns: float) -> bool:
-        """Raise the limits to one window beyond what was taken; whether the sender should be told."""
+    @property
+    def runs_low(self) -> bool:
+        """Whether the sender should be allowed more before it has to wait."""
+        return self.taken >= self.low or self.taken_bytes >= self.low_bytes
+
+    def grant(self, window: Window, service_ns: float) -> None:
+        """Raise the limits to one window beyond what was taken; it runs low again when half of that is used."""
         items = window.items_for(service_ns)
-        low = self.granted - self.taken <= items // 2
-        low |= self.granted_bytes - self.taken_bytes <= window.payload_bytes // 2
-        if low:
-            self.granted = max(self.granted, self.taken + items)
-            self.granted_bytes = max(self.granted_bytes, self.taken_bytes + window.payload_bytes)
-        return low
+        self.granted = max(self.granted, self.taken + items)
+        self.granted_bytes = max(self.granted_bytes, self.taken_bytes + window.payload_bytes)
+        self.low = self.granted - items // 2
+        self.low_bytes = self.granted_bytes - window.payload_bytes // 2

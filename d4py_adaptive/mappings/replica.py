@@ -149,7 +149,7 @@ class Replica:
 
     def _next_item(self) -> bool:
         """Process one more item, or wait for one; False when there is nothing more to come."""
-        feed = self._next_feed()
+        feed = self._next_feed() if self.feeds else None
         took = bool(self.inbox) and (feed is None or feed.is_source)
         if took:
             self._take(self.inbox.popleft())

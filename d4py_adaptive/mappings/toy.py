@@ -95,6 +95,7 @@ class Network:
         moves: list[Callable[[], None]] = [partial(self._deliver, channel) for channel in sorted(self.queues)]
         for worker in self.workers:
             moves += [partial(worker.run, replica) for replica in worker.ready()]
+            moves += [worker.settle] if worker.has_news else []
         return moves
 
     def _deliver(self, channel: tuple[int, int]) -> None:

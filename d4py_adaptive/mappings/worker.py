@@ -29,6 +29,7 @@ LAUNCHER = -1
 """Number of the place where results go."""
 
 BATCH_BYTES = 64 * 1024
+FLUSH_NS = 1_000_000
 
 
 class Links(Protocol):
@@ -97,6 +98,8 @@ class Worker:
         self.inlets: dict[tuple[int, int], tuple[Replica, Inlet]] = {}
         self.outlets: dict[tuple[int, int], Outlet] = {}
         self._unsent: dict[tuple[int, int], Outlet] = {}
+        self._untold: dict[tuple[int, int], tuple[Inlet, Replica]] = {}
+        self._flush_at_ns = 0
         assembly = Assembly(self, board)
         for stage_number, stage in enumerate(job.plan.stages):
             for index, host in enumerate(stage.workers):
@@ -115,7 +118,7 @@ class Worker:
         return [replica for replica in self.replicas if replica.ready]
 
     def step(self) -> bool:
-        """Give the next replica that can go on its turn; False if none can.
+        """Give the next replica that can go on its turn, or else send what waits; False if there is neither.
 
         Raises:
             RunError: never; a PE's failure stands in `failure`.
@@ -126,10 +129,13 @@ class Worker:
             if replica.ready:
                 self.run(replica)
                 return True
+        if self.has_news:
+            self.settle()
+            return True
         return False
 
     def run(self, replica: Replica) -> None:
-        """Give a replica its turn, then send what it wrote."""
+        """Give a replica its turn; what it wrote is sent at the latest when the next millisecond begins."""
         self.hub, self.active = getcurrent(), replica
         try:
             replica.turn()
@@ -137,7 +143,10 @@ class Worker:
             self.active = None
             for instance in replica.instances.values():
                 instance.publish()
-        self.flush()
+        now = self.clock()
+        if now >= self._flush_at_ns:
+            self._flush_at_ns = now + FLUSH_NS
+            self.flush()
 
     @property
     def current(self) -> Instance | None:
@@ -298,17 +307,35 @@ class Worker:
         replica.inbox.append(Arrived(inlet, replica.instances[ref.pe], name, item, nbytes))
 
     def taken(self, inlet: Inlet, replica: Replica) -> None:
-        """An item has been processed: allow the sender more, when it is low or nothing waits here."""
-        if inlet.grant(self.job.window, replica.service_ns) or not replica.inbox:
-            if self.where[inlet.sender] == self.number:
-                outlet = self.outlets[inlet.sender, inlet.receiver]
-                outlet.grant(inlet.granted, inlet.granted_bytes, inlet.taken)
-            else:
-                frame = Frame(
-                    Kind.CREDIT, inlet.receiver, inlet.sender, inlet.granted,
-                    taken=inlet.taken, credit_bytes=inlet.granted_bytes,
-                )  # fmt: skip
-                self._send(inlet.sender, frame)
+        """An item has been processed: allow the sender more if it runs low, else tell it when there is time."""
+        if inlet.runs_low:
+            self._allow_more(inlet, replica)
+        else:
+            self._untold[inlet.sender, inlet.receiver] = (inlet, replica)
+
+    def _allow_more(self, inlet: Inlet, replica: Replica) -> None:
+        inlet.grant(self.job.window, replica.service_ns)
+        self._untold.pop((inlet.sender, inlet.receiver), None)
+        if self.where[inlet.sender] == self.number:
+            outlet = self.outlets[inlet.sender, inlet.receiver]
+            outlet.grant(inlet.granted, inlet.granted_bytes, inlet.taken)
+        else:
+            frame = Frame(
+                Kind.CREDIT, inlet.receiver, inlet.sender, inlet.granted,
+                taken=inlet.taken, credit_bytes=inlet.granted_bytes,
+            )  # fmt: skip
+            self._send(inlet.sender, frame)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something waits to be sent that `settle` would send."""
+        return bool(self._unsent or self._untold)
+
+    def settle(self) -> None:
+        """Send what waits to be sent: frames that are being filled, and word of what was taken."""
+        self.flush()
+        for inlet, replica in list(self._untold.values()):
+            self._allow_more(inlet, replica)
 
     # Telling.
 
@@ -342,6 +369,7 @@ class Worker:
         self.replicas.remove(replica)
         for channel in replica.inlets:
             del self.inlets[channel]
+            self._untold.pop(channel, None)
         numbers = [instance.ref.number for instance in replica.instances.values()]
         for number in numbers:
             self._board.forget(number)

@@ -47,11 +47,17 @@ class Wire(Protocol):
         """The item again, writable and private if the buffers are."""
 
 
+_SMALL = frozenset({int, float, bool, type(None), complex})
+
+
 class PlainWire:
     """Pickle, protocol 5, large buffers out of band; by value what cannot be imported at the other end."""
 
     def encode(self, item: object) -> Encoded:
         """The item as bytes; each large buffer is copied once."""
+        if type(item) in _SMALL:
+            body = pickle.dumps(item, 5)
+            return Encoded(body, (), len(body))
         buffers: list[bytes] = []
 
         def keep_in_band(buffer: pickle.PickleBuffer) -> bool:

@@ -170,25 +170,27 @@ class FrameReader:
         items, lineage, table = self._header
         middle = memoryview(self._middle)
         position, body = lineage, lineage + table
-        left = MAX_FRAME_BYTES - len(middle)
         ports: list[int] = []
         encoded: list[Encoded] = []
         pieces: list[memoryview] = []
+        left = MAX_FRAME_BYTES - len(middle)
         try:
             for _ in range(items):
                 port, buffers, length = ITEM.unpack_from(middle, position)
                 position += ITEM.size
-                held: list[Buffer] = []
-                for _ in range(buffers):
-                    size = BUFFER.unpack_from(middle, position)[0]
-                    position += BUFFER.size
-                    left -= size
+                held: tuple[bytearray, ...] = ()
+                nbytes = length
+                if buffers:
+                    sizes = struct.unpack_from(f"<{buffers}Q", middle, position)
+                    position += buffers * BUFFER.size
+                    left -= sum(sizes)
                     if left < 0:
                         raise WireError(f"a frame has at most {MAX_FRAME_BYTES:,} bytes; this one announces more")
-                    held.append(_room(size))
+                    held = tuple(map(_room, sizes))
+                    pieces += [memoryview(buffer) for buffer in held if buffer]
+                    nbytes += sum(sizes)
                 ports.append(port)
-                encoded.append(Encoded(middle[body : body + length], tuple(held), length + sum(map(len, held))))
-                pieces += [memoryview(buffer) for buffer in held if len(buffer)]
+                encoded.append(Encoded(middle[body : body + length], held, nbytes))
                 body += length
         except struct.error as error:
             raise WireError(f"the table of a frame of {items} items is cut short") from error

@@ -94,31 +94,35 @@ def test_grants_may_come_late_twice_or_in_any_order(grants: list[tuple[int, int,
     assert after(grants) == after(sorted(grants)) == after(grants[::-1] + grants)
 
 
-def test_a_grant_is_due_when_half_the_window_is_used() -> None:
-    window = Window(items=10, payload_bytes=1000)
-    inlet = Inlet(0, 1, granted=10, granted_bytes=1000)
-    due = []
-    for _ in range(10):
-        inlet.take(10)
-        due.append(inlet.grant(window, 0))
-    assert due == [False, False, False, False, True, False, False, False, False, True]
-    assert (inlet.granted, inlet.granted_bytes) == (20, 1100)
+def takes(inlet: Inlet, window: Window, sizes: list[int]) -> list[bool]:
+    """Take items of these sizes, granting whenever it runs low; for each whether it did."""
+    ran_low = []
+    for size in sizes:
+        inlet.take(size)
+        ran_low.append(inlet.runs_low)
+        if inlet.runs_low:
+            inlet.grant(window, 0)
+    return ran_low
 
 
-def test_a_grant_is_due_when_half_the_bytes_are_used() -> None:
-    inlet = Inlet(0, 1, granted=10, granted_bytes=1000)
-    inlet.take(499)
-    assert not inlet.grant(Window(items=10, payload_bytes=1000), 0)
-    inlet.take(1)
-    assert inlet.grant(Window(items=10, payload_bytes=1000), 0)
-    assert (inlet.granted, inlet.granted_bytes) == (12, 1500)
+def test_it_runs_low_when_half_the_window_is_used() -> None:
+    inlet = Inlet(0, 1, granted=4, granted_bytes=1000)
+    ran_low = takes(inlet, Window(items=10, payload_bytes=1000), [10] * 12)
+    assert ran_low == [True] + ([False] * 4 + [True]) * 2 + [False]
+    assert (inlet.granted, inlet.granted_bytes) == (21, 1110)
+
+
+def test_it_runs_low_when_half_the_bytes_are_used() -> None:
+    inlet = Inlet(0, 1, granted=4, granted_bytes=1000)
+    assert takes(inlet, Window(items=100, payload_bytes=1000), [0, 499, 1, 100]) == [True, False, True, False]
+    assert (inlet.granted, inlet.granted_bytes) == (103, 1500)
 
 
 def test_a_smaller_window_takes_nothing_back() -> None:
-    inlet = Inlet(0, 1, granted=100, granted_bytes=1000)
+    inlet = Inlet(0, 1, granted=100, granted_bytes=5000)
     inlet.take(1)
-    assert not inlet.grant(Window(items=10, payload_bytes=1000), service_ns=1e9)
-    assert (inlet.granted, inlet.granted_bytes) == (100, 1000)
+    inlet.grant(Window(items=10, payload_bytes=1000), service_ns=1e9)
+    assert (inlet.granted, inlet.granted_bytes) == (100, 5000)
 
 
 steps = st.lists(st.tuples(st.booleans(), st.integers(0, 60), st.sampled_from([0.0, 1e3, 1e7, 1e10])), max_size=120)
@@ -137,7 +141,9 @@ def test_never_more_than_the_window_is_under_way_and_nobody_waits_for_ever(
 
     def take(service_ns: float, tell: bool) -> None:
         inlet.take(waiting.pop(0))
-        due = inlet.grant(window, service_ns)
+        due = inlet.runs_low
+        if due:
+            inlet.grant(window, service_ns)
         if tell and (due or not waiting):
             outlet.grant(inlet.granted, inlet.granted_bytes, inlet.taken)
 
