@@ -144,12 +144,12 @@ def _print_table(counters: list[Counters]) -> None:
     from rich.text import Text
 
     table = Table(box=SIMPLE, pad_edge=False)
-    table.add_column("PE", no_wrap=True)
-    for title in ("instances", "items in", "items out", "busy", "blocked", "per item"):
-        table.add_column(title, justify="right")
+    table.add_column("PE", overflow="fold")
+    for title in ("instances", "in", "out", "busy", "blocked", "per item"):
+        table.add_column(title, justify="right", no_wrap=True)
     rows = totals(counters)
     if any(row.skipped for row in rows):
-        table.add_column("skipped", justify="right")
+        table.add_column("skipped", justify="right", no_wrap=True)
     for row in rows:
         calls = row.items_in or row.items_out or 1
         cells: list[Any] = [

@@ -15,7 +15,7 @@ def plain(text: str) -> str:
     return _CONTROL.sub("", text)
 
 
-def short(item: Any, width: int = 100) -> str:
+def short(item: Any, width: int = 160) -> str:
     """An item in one line of at most `width` characters."""
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(item, numpy.ndarray) and item.ndim:

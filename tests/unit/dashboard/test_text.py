@@ -55,7 +55,7 @@ class Loud:
         (np.zeros((2, 3), "f4"), "array float32 2 x 3"),
         (np.array(1.5), "array(1.5)"),
         (np.zeros(0), "array float64 0"),
-        ("x" * 200, "x" * 99 + "…"),
+        ("x" * 200, "x" * 159 + "…"),
     ],
 )
 def test_an_item_in_one_line(item: Any, text: str) -> None:
@@ -68,7 +68,7 @@ def test_whatever_an_item_is_it_can_be_shown() -> None:
     shown = short(Loud())
     assert "\x1b" not in shown
     assert "\n" not in shown
-    assert len(shown) <= 100
+    assert len(shown) <= 160
 
 
 def named(name: str) -> Any:
@@ -77,7 +77,7 @@ def named(name: str) -> Any:
 
 @pytest.mark.parametrize("name", ["array", "dict", "int", "set", "deque", "list", "str", "instance"])
 def test_a_class_of_a_well_known_name_is_not_mistaken_for_it(name: str) -> None:
-    assert 0 < len(short(named(name))) <= 100
+    assert 0 < len(short(named(name))) <= 160
 
 
 @bounded
