@@ -290,8 +290,10 @@ def _ended(record: RunRecord, error: BaseException | None, counters: list[Counte
 
 
 def _environment() -> dict[str, str]:
+    system = os.uname()
     try:
         package = version("d4py_adaptive")
     except PackageNotFoundError:
         package = "not installed"
-    return {"d4py_adaptive": package, "python": platform.python_version(), "platform": platform.platform()}
+    machine = f"{system.sysname}-{system.release}-{system.machine}"
+    return {"d4py_adaptive": package, "python": platform.python_version(), "platform": machine}

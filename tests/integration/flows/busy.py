@@ -25,7 +25,6 @@ def in_numpy():
     np.linalg.svd(matrix)
 
 
-
 def in_c_with_the_lock():
     """One call into C that lets no other Python thread run."""
     re.match(r"(?:a|a)*b", "a" * 60)

@@ -1,6 +1,7 @@
 """Workflows that never end by themselves, one for each thing a worker can be busy with."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 
@@ -94,6 +95,6 @@ CHAINS = {
 def build_graph(kind: str = "flood") -> WorkflowGraph:
     graph = WorkflowGraph()
     pes = [make() for make in CHAINS[kind]]
-    for one, next_one in zip(pes, pes[1:], strict=False):
+    for one, next_one in pairwise(pes):
         graph.connect(one, "output", next_one, "input")
     return graph

@@ -14,6 +14,7 @@ import pytest
 
 from d4py_adaptive import IterativePE, ProducerPE
 from d4py_adaptive.errors import Failure, InputError, PEError, RunError, WorkerDied
+from d4py_adaptive.mappings import launch as starting
 from d4py_adaptive.mappings import multi
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.sockets import Connection, message, read_message
@@ -38,7 +39,7 @@ def job(make_job: Make) -> Any:
 
 
 def test_only_workers_that_exchange_frames_are_joined(job: Any) -> None:
-    assert multi._pairs(job) == [(0, 1), (0, 2), (0, 3)]
+    assert starting._pairs(job) == [(0, 1), (0, 2), (0, 3)]
 
 
 def test_each_worker_gets_its_own_ends_and_a_forked_one_closes_the_rest() -> None:
@@ -47,12 +48,12 @@ def test_each_worker_gets_its_own_ends_and_a_forked_one_closes_the_rest() -> Non
     joined = {pair: socket.socketpair() for pair in [(0, 1), (1, 2)]}
     everything = [end for pair in [*controls, *lifelines, *joined.values()] for end in pair]
     try:
-        ends = multi._ends_of(1, controls, joined, lifelines, everything, foreign=True)
+        ends = starting._ends_of(1, controls, joined, lifelines, everything, foreign=True)
         assert (ends.launcher, ends.lifeline) == (controls[1][1], lifelines[1][1])
         assert ends.peers == {0: joined[0, 1][1], 2: joined[1, 2][0]}
         own = {ends.launcher, ends.lifeline, *ends.peers.values()}
         assert set(ends.foreign) == set(everything) - own
-        assert multi._ends_of(0, controls, joined, lifelines, everything, foreign=False).foreign == []
+        assert starting._ends_of(0, controls, joined, lifelines, everything, foreign=False).foreign == []
     finally:
         for end in everything:
             end.close()
@@ -66,7 +67,7 @@ def test_the_start_method_that_is_safe(
 ) -> None:
     monkeypatch.setattr(sys, "platform", platform)
     monkeypatch.setattr(threading, "active_count", lambda: threads)
-    assert multi.default_start_method() == method
+    assert starting.default_start_method() == method
     assert multi.MultiMapping().settle(job).start_method == method
 
 
@@ -80,7 +81,7 @@ def test_a_workflow_that_cannot_be_sent_says_what_to_do(make_job: Make) -> None:
     numbers: Any = Numbers()
     numbers.lock = threading.Lock()
     with pytest.raises(InputError) as caught:
-        multi._by_value(make_job([numbers], []))
+        starting._by_value(make_job([numbers], []))
     assert str(caught.value) == (
         "this workflow cannot be sent to worker processes (TypeError: cannot pickle '_thread.lock' object); open "
         "files, connections and locks in preprocess, or use --start-method fork"
@@ -94,18 +95,18 @@ def test_the_user_s_module_travels_with_the_job(make_job: Make, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "a_users_file", module)
     source = "from d4py_adaptive import ProducerPE\nclass Own(ProducerPE):\n    answer = 42\n"
     exec(source, vars(module))
-    sent = multi._by_value(make_job([vars(module)["Own"]()], [], by_value=("a_users_file", "not_loaded")))
+    sent = starting._by_value(make_job([vars(module)["Own"]()], [], by_value=("a_users_file", "not_loaded")))
     monkeypatch.delitem(sys.modules, "a_users_file")
     assert pickle.loads(sent).workflow.nodes[0].prototype.answer == 42
 
 
 def test_main_is_hidden_while_a_process_starts() -> None:
     main = sys.modules["__main__"]
-    with multi._without_main("fork"):
+    with starting._without_main("fork"):
         assert sys.modules["__main__"] is main
 
     def start() -> None:
-        with multi._without_main("spawn"):
+        with starting._without_main("spawn"):
             assert sys.modules["__main__"] is not main
             raise RuntimeError
 
@@ -118,7 +119,7 @@ def test_signals_are_held_back_while_a_process_starts() -> None:
     def blocked() -> set[int]:
         return signal.pthread_sigmask(signal.SIG_BLOCK, []) & {signal.SIGINT, signal.SIGTERM}
 
-    with multi._signals_held():
+    with starting._signals_held():
         assert blocked() == {signal.SIGINT, signal.SIGTERM}
     assert blocked() == set()
 
@@ -133,14 +134,14 @@ def test_open_files_are_asked_for_as_needed(
     got: list[Any] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits)
     monkeypatch.setattr(resource, "setrlimit", lambda _, asked: got.append(asked))
-    multi._allow_open_files(wanted)
+    starting._allow_open_files(wanted)
     assert got == ([asked] if asked else [])
 
 
 def test_more_open_files_than_the_machine_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
     with pytest.raises(InputError) as caught:
-        multi._allow_open_files(5000)
+        starting._allow_open_files(5000)
     assert str(caught.value) == (
         "so many workers need 5000 open files, and this machine allows 4096; use fewer workers"
     )
@@ -151,9 +152,9 @@ def test_what_pes_need_is_imported_once_before_the_fork(make_job: Make) -> None:
     numbers.preload = ("d4py_no_such_module", "colorsys")
     scale.preload = ("colorsys", "sndhdr_not_there")
     job = make_job([numbers, scale], [(0, "output", 1, "input")])
-    assert multi._preloads(job) == ["colorsys", "d4py_no_such_module", "sndhdr_not_there"]
+    assert starting._preloads(job) == ["colorsys", "d4py_no_such_module", "sndhdr_not_there"]
     sys.modules.pop("colorsys", None)
-    multi._import_what_pes_need(job)
+    starting._import_what_pes_need(job)
     assert "colorsys" in sys.modules
 
 
@@ -169,7 +170,7 @@ class Launch:
         self.sockets = [end for pair in pairs for end in pair]
         process: Any = SimpleNamespace(join=lambda: None, exitcode=0, pid=4711)
         self.children = [
-            multi._Child(number, process, cast(Any, None), Connection(ours), -1)
+            starting.Child(number, process, cast(Any, None), Connection(ours), -1)
             for number, (ours, _) in enumerate(pairs)
         ]
         self.interruption = Interruption()
@@ -198,7 +199,7 @@ class Launch:
 @pytest.fixture
 def launch(job: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launch]:
     launch = Launch(job)
-    monkeypatch.setattr(multi, "_end_group", lambda child: launch.ended.append(child.number))
+    monkeypatch.setattr(multi, "end_group", lambda child: launch.ended.append(child.number))
     yield launch
     launch.close()
 
