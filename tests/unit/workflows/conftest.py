@@ -93,9 +93,7 @@ def run_by_hand() -> Callable[..., Recorder]:
         records = drive(Preprocess(), [{"input": trace} for trace in traces]).items
         pairs = drive(PairStations(), [{"input": record} for record in order(records)]).items
         found = drive(Correlate(), [{"input": pair} for pair in order(pairs)]).items
-        summaries = drive(
-            WriteCorrelations(str(output), file_format), [{"input": item} for item in found]
-        ).items
+        summaries = drive(WriteCorrelations(str(output), file_format), [{"input": item} for item in found]).items
         inputs = [{"correlation": item} for item in found] + [{"summary": item} for item in summaries]
         return drive(ReportCorrelations(str(output)), order(inputs))
 

@@ -50,8 +50,7 @@ def test_agrees_with_obspy(max_lag, normalise, obspys):
 def test_agrees_with_the_sums_it_stands_for():
     max_lag = 30
     expected = [
-        sum(A[t + k] * B[t] for t in range(A.size) if 0 <= t + k < A.size)
-        for k in range(-max_lag, max_lag + 1)
+        sum(A[t + k] * B[t] for t in range(A.size) if 0 <= t + k < A.size) for k in range(-max_lag, max_lag + 1)
     ]
     assert_close(cross_correlate(A, B, max_lag), expected)
 
@@ -87,9 +86,7 @@ def test_without_normalisation_the_coefficient_stays_one():
     raw = correlate_pair(pair_of(A, B), 3.0, "none")
     even = correlate_pair(pair_of(A, B), 3.0, "coefficient")
     assert raw["coefficient"] == even["coefficient"] == even["peak"]
-    assert raw["peak"] == pytest.approx(
-        raw["coefficient"] * math.sqrt(np.sum(A**2) * np.sum(B**2)), rel=1e-12
-    )
+    assert raw["peak"] == pytest.approx(raw["coefficient"] * math.sqrt(np.sum(A**2) * np.sum(B**2)), rel=1e-12)
 
 
 def test_small_units_are_no_silence():

@@ -34,9 +34,7 @@ def test_one_bit_keeps_signs_only():
 
 
 @given(
-    samples=stn.arrays(
-        np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6).map(lambda x: round(x, 3))
-    ),
+    samples=stn.arrays(np.float64, st.integers(1, 40), elements=st.floats(-1e6, 1e6).map(lambda x: round(x, 3))),
     half_width=st.integers(0, 50),
 )
 def test_running_mean_is_the_mean_of_what_the_window_holds(samples, half_width):

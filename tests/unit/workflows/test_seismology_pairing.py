@@ -33,9 +33,7 @@ def test_the_same_pairs_whatever_the_order_of_arrival(arrival, autocorrelations,
 @pytest.mark.parametrize("swap", [False, True])
 def test_unequal_sampling_rates_name_both(swap, drive):
     records = [{"input": record("A", 25.0)}, {"input": record("B", 20.0)}]
-    with pytest.raises(
-        InputError, match=r"XX\.A\.\.HHZ with 25 Hz and XX\.B\.\.HHZ with 20 Hz.*sampling_rate_hz"
-    ):
+    with pytest.raises(InputError, match=r"XX\.A\.\.HHZ with 25 Hz and XX\.B\.\.HHZ with 20 Hz.*sampling_rate_hz"):
         drive(PairStations(), records[::-1] if swap else records)
 
 

@@ -48,9 +48,7 @@ def test_the_band_pass_keeps_the_band_and_little_else():
     assert max(np.max(np.abs(below)), np.max(np.abs(above))) < 0.02
 
 
-@pytest.mark.parametrize(
-    ("normalisation", "whitening"), [("one-bit", False), ("running-mean", False), ("none", True)]
-)
+@pytest.mark.parametrize(("normalisation", "whitening"), [("one-bit", False), ("running-mean", False), ("none", True)])
 def test_the_steps_chosen_are_those_done(normalisation, whitening, make_trace):
     settings = Preparation(normalisation=normalisation, whitening=whitening)
     samples = prepare(make_trace("AAA"), settings)["samples"]

@@ -68,9 +68,7 @@ def test_the_output_folder_is_not_read(waveform_folder):
 
 
 def test_channels_choose(drive, tmp_path, make_trace):
-    obspy.Stream([make_trace("AAA"), make_trace("AAA", channel="HHE")]).write(
-        str(tmp_path / "x.mseed"), format="MSEED"
-    )
+    obspy.Stream([make_trace("AAA"), make_trace("AAA", channel="HHE")]).write(str(tmp_path / "x.mseed"), format="MSEED")
     chosen = drive(ReadWaveforms(str(tmp_path), channels="*Z"), [{}]).items
     assert [trace.id for trace in chosen] == ["XX.AAA..HHZ"]
     assert len(drive(ReadWaveforms(str(tmp_path), channels="*Z, HHE"), [{}]).items) == 2
