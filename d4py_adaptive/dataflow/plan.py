@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -89,7 +89,7 @@ class Plan:
         return self.stages[ref.stage].workers[ref.index]
 
     def check(self, workflow: Workflow) -> Plan:
-        """This plan, if it fits the workflow.
+        """This plan, if it fits the workflow, its stages' PEs in topological order.
 
         Raises:
             PlanError: a PE is missing or unknown, a worker does not exist, or stages form a loop.
@@ -109,7 +109,8 @@ class Plan:
             raise PlanError(
                 f"these stages form a loop: {' -> '.join('+'.join(pes) for pes in loop)}; split one of them"
             )
-        return self
+        ordered = tuple(replace(s, pes=tuple(sorted(s.pes, key=workflow.order.index))) for s in self.stages)
+        return self if ordered == self.stages else replace(self, stages=ordered)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain values."""

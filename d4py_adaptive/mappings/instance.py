@@ -105,13 +105,21 @@ class Instance:
         self.random = random
         self._digests = digests
         self._held: list[tuple[str, Any]] | None = None
+        self._trying = False
         pe._runtime = self
 
     def preprocess(self) -> None:
-        """The PE's `preprocess`, once."""
+        """The PE's `preprocess`, once; what it writes waits until its readers are prepared too."""
+        self._held = []
         self._call(State.PREPROCESS, "preprocess", "", self.pe.preprocess)
         if self._guarded:
             self._guard = StateGuard(self.pe)
+
+    def let_go(self) -> None:
+        """Write what `preprocess` wrote."""
+        held, self._held = self._held, None
+        if held:
+            self._call(State.PREPROCESS, "preprocess", "", self._write_all, held)
 
     def postprocess(self) -> None:
         """The PE's `postprocess`, once, after everything its upstreams wrote."""
@@ -160,7 +168,7 @@ class Instance:
         except _NOT_FAILURES:
             raise
         except BaseException as error:
-            if self._held is not None:
+            if self._trying:
                 raise
             self._fail(method, port, error)
         finally:
@@ -198,22 +206,22 @@ class Instance:
     def _feed_with_care(self, original: dict[str, Any], port: str) -> None:
         """Try as often as the policy says; what a failed attempt wrote is dropped."""
         for attempt in range(self._policy.retries + 1):
-            self._held = []
+            self._held, self._trying = [], True
             try:
                 self._call(_PROCESS, "process", port, self._process, private_copy(original))
             except _NOT_FAILURES:
-                self._held = None
+                self._held, self._trying = None, False
                 raise
             except BaseException as error:  # noqa: BLE001 - the policy says what a failure of any kind does
-                self._held = None
+                self._held, self._trying = None, False
                 self._failed_with_care(error, port, original, attempt)
                 continue
-            held, self._held = self._held, None
-            self._call(_PROCESS, "process", port, self._let_go, held)
+            held, self._held, self._trying = self._held, None, False
+            self._call(_PROCESS, "process", port, self._write_all, held)
             return
 
-    def _let_go(self, held: list[tuple[str, Any]]) -> None:
-        """Write what a call wrote that has succeeded."""
+    def _write_all(self, held: list[tuple[str, Any]]) -> None:
+        """Write what was held back."""
         for output, item in held:
             self._emit(output, item, 0)
 

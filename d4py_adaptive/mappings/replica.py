@@ -136,6 +136,8 @@ class Replica:
         if not self.started:
             for instance in instances:
                 instance.preprocess()
+            for instance in instances:
+                instance.let_go()
             self.started = True
         while self._next_item():
             if self.clock() >= self._turn_ends_ns:

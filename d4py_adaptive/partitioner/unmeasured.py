@@ -8,6 +8,10 @@ from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
 from d4py_adaptive.dataflow.grouping import Shuffle
 from d4py_adaptive.dataflow.plan import Plan, Stage
 from d4py_adaptive.dataflow.workflow import Stream, Workflow
+from d4py_adaptive.errors import PlanError
+
+MOST_CALLS_DEEP = 32
+"""Fused PEs in a row: each takes about six of Python's thousand frames."""
 
 
 def plan_without_profile(
@@ -49,18 +53,43 @@ def may_fuse(stream: Stream, counts: dict[str, InstanceCount], chosen: dict[str,
     return chosen[stream.source] == 1 or (isinstance(stream.grouping, Shuffle) and counts[stream.target].fixed is None)
 
 
+def require_sound(workflow: Workflow, plan: Plan, counts: dict[str, InstanceCount]) -> None:
+    """Refuse a plan under which the workflow would give other results.
+
+    Raises:
+        PlanError: a PE has a number of instances that is not its own, or a stream is fused that deals items out.
+    """
+    chosen = {pe: len(refs) for pe, refs in plan.instances_of.items()}
+    for pe, number in chosen.items():
+        if counts[pe].choose(number) != number:
+            raise PlanError(
+                f"{pe} must have {counts[pe].choose(number)} instance(s): {counts[pe].reason}; this plan has {number}"
+            )
+    for stream in workflow.streams:
+        if plan.stage_of[stream.source] == plan.stage_of[stream.target] and not may_fuse(stream, counts, chosen):
+            raise PlanError(
+                f"{stream.id} deals items out to {chosen[stream.target]} instances, so that its ends must stand in "
+                "different stages; in this plan they stand in one"
+            )
+
+
 def fused_stages(workflow: Workflow, counts: dict[str, InstanceCount], chosen: dict[str, int]) -> list[tuple[str, ...]]:
     """The PEs in as few stages as streams that may fuse allow, in topological order, free of loops.
 
     PEs that descend from different sources stay apart: an endless source could never be interrupted for the others.
+    A chain of calls is cut where it would come near Python's limit of recursion.
     """
+    depth: dict[str, int] = {}
     stage_of: dict[str, int] = {}
     members: list[list[str]] = []
     behind: list[set[int]] = []  # stages that each stage is reached from
     for pe in workflow.order:
         feeding = {stage_of[stream.source] for stream in workflow.inbound[pe]}
         stage = _stage_to_join(workflow, counts, chosen, pe, feeding, behind, members)
-        if stage is None:
+        inside = [depth[s.source] for s in workflow.inbound[pe] if stage is not None and stage_of[s.source] == stage]
+        depth[pe] = 1 + max(inside, default=0)
+        if stage is None or depth[pe] > MOST_CALLS_DEEP:
+            depth[pe] = 1
             stage = len(members)
             members.append([])
             behind.append(set())

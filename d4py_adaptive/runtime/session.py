@@ -28,7 +28,7 @@ from d4py_adaptive.mappings.base import MAPPINGS, Mapping
 from d4py_adaptive.mappings.error_policy import policy_of
 from d4py_adaptive.mappings.interruption import Interruption, interruptible
 from d4py_adaptive.mappings.job import Job
-from d4py_adaptive.partitioner.unmeasured import plan_without_profile
+from d4py_adaptive.partitioner.unmeasured import plan_without_profile, require_sound
 from d4py_adaptive.telemetry.board import Board, Counters
 from d4py_adaptive.telemetry.run_directory import RunDirectory, d4py_home, process_started_s
 from d4py_adaptive.telemetry.run_record import RunRecord
@@ -211,9 +211,11 @@ def make_job(
     counts = counts or instance_counts(workflow)
     allowed = (workers or usable_cores()) if parallel else 1
     plan = options.plan or plan_without_profile(workflow, allowed, options.mapping, counts, options.fuse)
+    plan = plan.check(workflow)
+    require_sound(workflow, plan, counts)
     return Job(
         workflow=workflow,
-        plan=plan.check(workflow),
+        plan=plan,
         inputs=resolve_inputs(workflow, inputs),
         seed=secrets.randbits(32) if options.seed is None else options.seed,
         explicit_seed=options.seed is not None if options.reseed is None else options.reseed,

@@ -1,7 +1,7 @@
 """The public test kit: what a mapping must do, random workflows to try it on, and a reference to compare with.
 
     mapping_suite    the conformance suite; subclass it with the name of a mapping
-    random_graphs    random workflows and random plans
+    random_graphs    random workflows; random_plans: random plans for any workflow
     reference        an interpreter that shares no code with the mappings
     comparing        runs a workflow on a mapping and says how its results differ from the reference's
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from numbers import Number
+from numbers import Rational
 from typing import Any
 
 import numpy as np
@@ -130,11 +130,11 @@ def plain_key(key: Any) -> Any:
     if isinstance(key, str):
         return str.__str__(key)
     if isinstance(key, complex):
-        return f"number {Fraction(key.real)}"
+        return Fraction(key.real)
     if isinstance(key, np.generic) and not isinstance(key, bytes):
         return plain_key(key.item())
-    if isinstance(key, Number):
-        return f"number {Fraction(key)}"  # type: ignore[arg-type]
+    if isinstance(key, Rational | float | Decimal):
+        return Fraction(key)  # equal to the key, so that it groups as the key does
     return bytes(key) if isinstance(key, bytes) else key
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from d4py_adaptive.dataflow.digest import digest
-from d4py_adaptive.dataflow.grouping import AllToOne, Grouping, GroupBy, OneToAll, Shuffle, parse_grouping
+from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, Grouping, OneToAll, Shuffle, parse_grouping
 from d4py_adaptive.dataflow.pe import GROUPING, GenericPE
 from d4py_adaptive.dataflow.workflow import PENode, Stream, Workflow
 
