@@ -341,6 +341,8 @@ class Instance:
         copies = here + len(fused) - trusted
         if not trusted and others != _UNKNOWN and unshared(item, others + 2):
             return [item, *(private_copy(item) for _ in range(copies - 1))]
+        if copies == 1 and not trusted:
+            return [_copy_or_hand_over(item)]
         own = [private_copy(item) for _ in range(copies)]
         return [*own[here:], *[item] * trusted, *own[:here]]
 
@@ -357,6 +359,14 @@ class Instance:
                 reader.turn = turn
         if self._guarded:
             self._guard = StateGuard(self.pe)
+
+
+def _copy_or_hand_over(item: Any) -> Any:
+    """A copy for the only reader; what cannot be copied (an open file, a generator) is handed over as it is."""
+    try:
+        return private_copy(item)
+    except WireError:
+        return item
 
 
 def _message(error: BaseException) -> str:

@@ -170,10 +170,11 @@ class ItemsSuite(SuiteBase):
             assert "Locked" in failure.message
 
     def test_an_item_that_cannot_travel_is_an_error_that_names_pe_and_port(self) -> None:
+        source, last = EmitLocked(), Apply(same)
+        graph = chain(source, last)
         if not self.parallel:
-            pytest.skip("nothing travels")
-        source = EmitLocked()
-        graph = chain(source, Apply(same))
+            assert len(self.run(graph).of(last)) == 1  # its only reader gets the item itself
+            return
         failure = self.failure(graph, plan=self.plan(graph, {}, workers=2))
         assert (failure.pe, failure.method, failure.port, failure.item) == (source.id, "write", "output", 1)
         assert "picklable" in failure.message
