@@ -39,13 +39,11 @@ class GroupBy:
     keys: tuple[object, ...]
 
     def instance(self, item: Any, count: int) -> int:
-        """Number of the instance, of `count`, that this item belongs to.
+        """Number of the instance, of `count`, that this item belongs to; a bad key is an error for one instance too.
 
         Raises:
             WorkflowError: the item has no such key, or the key cannot be hashed.
         """
-        if count == 1:
-            return 0
         try:
             values = tuple([item[key] for key in self.keys])
         except (TypeError, LookupError) as error:

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from d4py_adaptive.dataflow.grouping import Shuffle
+from d4py_adaptive.dataflow.grouping import GroupBy, Shuffle
 from d4py_adaptive.dataflow.plan import InstanceRef
 from d4py_adaptive.dataflow.workflow import Stream
 from d4py_adaptive.mappings.channel import Inlet, Outlet, Window
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 RESULTS = 2**32 - 1
 """Number of the pseudo-instance that takes the run's results; it lives with whoever launched the workers."""
+
+
+def _keys(stream: Stream) -> GroupBy | None:
+    return stream.grouping if isinstance(stream.grouping, GroupBy) else None
 
 
 class Assembly:
@@ -99,7 +103,7 @@ class Assembly:
                 continue
             target = replica.instances.get(stream.target)
             if target is not None:
-                fused.append(FusedReader(target, stream.input, slots[stream.id]))
+                fused.append(FusedReader(target, stream.input, slots[stream.id], _keys(stream)))
             else:
                 queued.append(self._queued_reader(instance.ref, stream, slots[stream.id]))
         if (pe, port) in self._result_ports:

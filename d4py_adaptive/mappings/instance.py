@@ -314,6 +314,9 @@ class Instance:
         mine: list[Any] = []
         try:
             fused, queued = self.readers[port]
+            for reader in fused:
+                if reader.keys is not None:
+                    reader.keys.instance(item, 1)
             if queued:
                 here = replica.worker.post(self, item, queued)
             atomic = is_atomic(item)

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class FusedReader:
-    """A reader in the same stage replica: writing to it is calling it; nothing is encoded."""
+    """A reader in the same stage replica: writing to it is calling it; nothing is encoded.
+
+    Attributes:
+        keys: the keys that an item must have, so that it would find its instance if there were several.
+    """
 
     target: Instance
     port: str
     row_slot: int
+    keys: GroupBy | None = None
     items: int = 0
     payload_bytes: int = 0
 
@@ -63,10 +68,10 @@ class QueuedReader:
         outlets = self.outlets
         if isinstance(self._grouping, OneToAll):
             yield from outlets
-        elif len(outlets) == 1 or isinstance(self._grouping, AllToOne):
-            yield outlets[0]
         elif isinstance(self._grouping, GroupBy):
             yield outlets[self._grouping.instance(item, len(outlets))]
+        elif len(outlets) == 1 or isinstance(self._grouping, AllToOne):
+            yield outlets[0]
         else:
             yield self._deal()
 

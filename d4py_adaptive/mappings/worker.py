@@ -120,8 +120,7 @@ class Worker:
     def step(self) -> bool:
         """Give the next replica that can go on its turn, or else send what waits; False if there is neither.
 
-        Raises:
-            RunError: never; a PE's failure stands in `failure`.
+        A PE's failure is not raised here: it stands in `failure`.
         """
         for _ in range(len(self.replicas)):
             replica = self.replicas[0]

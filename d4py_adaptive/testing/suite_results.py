@@ -298,3 +298,9 @@ class ResultsSuite(SuiteBase):
         graph = chain(source, reader)
         for _ in range(2):
             assert [items for _, items in self.run(graph).of(reader)] == [[[1], [2]]]
+
+    @pytest.mark.parametrize("fuse", [True, False])
+    def test_a_key_that_cannot_be_hashed_is_an_error_for_one_instance_too(self, fuse: bool) -> None:
+        source = Emit([(object(), 1)])
+        failure = self.failure(chain(source, CountKeys()), workers=1, fuse=fuse)
+        assert (failure.pe, failure.method, failure.port) == (source.id, "write", "output")

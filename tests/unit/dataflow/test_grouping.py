@@ -79,8 +79,10 @@ def test_the_place_of_a_key_never_changes() -> None:
     ]
 
 
-def test_one_instance_takes_what_has_no_key() -> None:
-    assert GroupBy((5,)).instance(object(), 1) == 0
+def test_a_bad_key_is_an_error_for_one_instance_too() -> None:
+    with pytest.raises(WorkflowError, match="needs an item with these keys"):
+        GroupBy((5,)).instance(object(), 1)
+    assert GroupBy((0,)).instance(("a",), 1) == 0
 
 
 @pytest.mark.parametrize(
