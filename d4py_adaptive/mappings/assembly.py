@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,7 @@ class Assembly:
                 ref.pe in job.guarded and len(job.plan.instances_of[ref.pe]) > 1,
                 self._worker.digests.setdefault(ref.pe, Counter()) if ends_here else None,
             )
+            instance.row[Field.PID] = os.getpid()
             instance.is_source = ref.pe in job.workflow.sources
             replica.instances[ref.pe] = instance
         for instance in replica.instances.values():

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 from d4py_adaptive.errors import WireError
@@ -67,7 +67,6 @@ class Frame:
     taken: int = 0
     credit_bytes: int = 0
     lineage: bytes = b""
-    parts_bytes: int = field(default=0, compare=False)
 
     def parts(self) -> list[Buffer]:
         """The frame as pieces of bytes, for one gathering send.
@@ -88,9 +87,7 @@ class Frame:
             MAGIC, VERSION, self.kind, self.codec, 0, self.generation, self.sender, self.receiver, self.first,
             self.taken, len(self.items), len(self.lineage), len(table) if self.items else self.credit_bytes, body_bytes,
         )  # fmt: skip
-        parts = [b"".join((header, self.lineage, table, *bodies)), *buffers]
-        self.parts_bytes = sum(map(len, parts))
-        return parts
+        return [b"".join((header, self.lineage, table, *bodies)), *buffers]
 
 
 class FrameReader:

@@ -10,8 +10,8 @@ from typing import Any
 
 from d4py_adaptive.dataflow.pe import GenericPE
 from d4py_adaptive.dataflow.replication_rule import known_pure as known
+from d4py_adaptive.dataflow.replication_rule.calls_of_libraries import Library
 from d4py_adaptive.dataflow.replication_rule.findings import text_of
-from d4py_adaptive.dataflow.replication_rule.library_calls import Library
 from d4py_adaptive.dataflow.replication_rule.objects import (
     ARRAY,
     class_of,
