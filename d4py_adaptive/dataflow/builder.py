@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from d4py_adaptive.dataflow.grouping import parse_grouping
 from d4py_adaptive.dataflow.patterns import IterativePE, SimpleFunctionPE
 from d4py_adaptive.dataflow.pe import GROUPING, GenericPE
+from d4py_adaptive.dataflow.type_propagation import Types, propagate_types
 from d4py_adaptive.dataflow.workflow import PENode, Stream, Workflow
 from d4py_adaptive.errors import WorkflowError, did_you_mean
 
@@ -30,6 +31,16 @@ class WorkflowNode:
     getContainedObject = get_contained_object  # noqa: N815 - the name of dispel4py 2015
 
 
+class Members(NamedTuple):
+    """The nodes of a graph, as dispel4py's users reach them: `graph.graph.nodes()`."""
+
+    members: tuple[WorkflowNode, ...]
+
+    def nodes(self) -> tuple[WorkflowNode, ...]:
+        """The nodes, in the order they were added."""
+        return self.members
+
+
 class Connection(NamedTuple):
     """One call of `connect`, before composites are resolved."""
 
@@ -45,7 +56,11 @@ class WorkflowGraph:
     Attributes:
         inputmappings: for a graph used as a composite PE, its input names to `(inner PE, inner input)`.
         outputmappings: the same for outputs.
+        partitions: lists of PEs and composite PEs; the PEs of one list share their processes. None leaves it to the
+            plan.
     """
+
+    partitions: Iterable[Iterable[GenericPE | WorkflowGraph]] | None = None
 
     def __init__(self) -> None:
         self.nodes: dict[int, WorkflowNode] = {}
@@ -67,7 +82,8 @@ class WorkflowGraph:
         if isinstance(pe, GenericPE):
             if not hasattr(pe, "inputconnections"):
                 raise WorkflowError(f"{type(pe).__name__}.__init__ must call its base class's __init__ first")
-            pe.id = _new_id(pe, len(self.nodes), {getattr(n.obj, "id", "") for n in self.nodes.values()})
+            before = list(_leaves(self))
+            pe.id = _new_id(pe, len(before), {other.id for other in before})
         node = WorkflowNode(pe)
         self.nodes[id(pe)] = node
         return node
@@ -86,9 +102,20 @@ class WorkflowGraph:
         """
         self.add(from_node)
         self.add(to_node)
-        _require_port(from_node, "output", from_connection)
-        _require_port(to_node, "input", to_connection)
+        for pe, kind, port in ((from_node, "output", from_connection), (to_node, "input", to_connection)):
+            if not isinstance(pe, WorkflowGraph) or _ports(pe, kind):  # a composite's ports may be mapped later
+                _require_port(pe, kind, port)
         self.connections.append(Connection(from_node, from_connection, to_node, to_connection))
+
+    @property
+    def graph(self) -> Members:
+        """The nodes, under the name that dispel4py gives their holder."""
+        return Members(tuple(self.nodes.values()))
+
+    @property
+    def objToNode(self) -> dict[GenericPE | WorkflowGraph, WorkflowNode]:  # noqa: N802 - dispel4py's name
+        """The node of each PE and composite PE."""
+        return {node.obj: node for node in self.nodes.values()}
 
     def get_contained_objects(self) -> list[GenericPE | WorkflowGraph]:
         """The PEs and composite PEs, in the order they were added."""
@@ -119,7 +146,19 @@ class WorkflowGraph:
             stream_id = name if seen[name] == 1 else f"{name}#{seen[name]}"
             grouping = parse_grouping(target.inputconnections[input_].get(GROUPING), f"{ids[id(target)]}.{input_}")
             streams.append(Stream(stream_id, ids[id(source)], output, ids[id(target)], input_, grouping))
-        return Workflow(tuple(_node(pe) for pe in pes), tuple(streams))
+        return Workflow(tuple(_node(pe) for pe in pes), tuple(streams), _partitions(self, ids))
+
+    def partition_sources(self) -> None:
+        """Make two partitions: the sources, and everything else (dispel4py's option `-s`)."""
+        pes = list(_leaves(self))
+        fed = {id(target) for _, _, target, _ in _flat_connections(self)}
+        self.partitions = [[pe for pe in pes if id(pe) not in fed], [pe for pe in pes if id(pe) in fed]]
+
+    def propagate_types(self) -> Types:
+        """What `dataflow.type_propagation.propagate_types` does; a run does it too."""
+        return propagate_types(self.freeze())
+
+    propagateTypes = propagate_types  # noqa: N815
 
 
 class CompositePE(WorkflowGraph):
@@ -148,6 +187,7 @@ def create_iterative_chain(
     function_pe_class: type[SimpleFunctionPE] = SimpleFunctionPE,
     name_prefix: str = "PE_",
     name_suffix: str = "",
+    FunctionPE_class: type[SimpleFunctionPE] | None = None,  # noqa: N803 - the name of dispel4py 2015
 ) -> CompositePE:
     """A composite PE, `input` to `output`, that passes each item through the functions in turn.
 
@@ -156,6 +196,7 @@ def create_iterative_chain(
         function_pe_class: class of the PEs, made without arguments, that call them.
         name_prefix: put before each function's name to name its PE.
         name_suffix: put after it.
+        FunctionPE_class: dispel4py 2015's name of `function_pe_class`.
 
     Raises:
         WorkflowError: there is no function.
@@ -164,7 +205,7 @@ def create_iterative_chain(
     previous: SimpleFunctionPE | None = None
     for entry in functions:
         function, params = entry if isinstance(entry, tuple | list) else (entry, {})
-        pe = function_pe_class()
+        pe = (FunctionPE_class or function_pe_class)()
         pe.compute_fn, pe.params = function, params
         pe.name = f"{name_prefix}{function.__name__}{name_suffix}"
         chain.add(pe)
@@ -218,6 +259,25 @@ def _flat_connections(graph: WorkflowGraph) -> Iterator[tuple[GenericPE, str, Ge
             yield from _flat_connections(node.obj)
     for source, output, target, input_ in graph.connections:
         yield *_inner(source, "output", output), *_inner(target, "input", input_)
+
+
+def _partitions(graph: WorkflowGraph, ids: dict[int, str]) -> tuple[tuple[str, ...], ...]:
+    """What `graph.partitions` says, by PE id."""
+    partitions: list[tuple[str, ...]] = []
+    taken: set[str] = set()
+    for members in graph.partitions or ():
+        pes = [pe for member in members for pe in (_leaves(member) if isinstance(member, WorkflowGraph) else [member])]
+        for pe in pes:
+            if id(pe) not in ids:
+                name = getattr(pe, "name", None) or repr(pe)
+                raise WorkflowError(f"graph.partitions names {name}, which is no PE of this workflow; add it first")
+        partition = tuple(dict.fromkeys(ids[id(pe)] for pe in pes))
+        twice = taken.intersection(partition)
+        if twice:
+            raise WorkflowError(f"graph.partitions names {', '.join(sorted(twice))} in two partitions; once is enough")
+        taken.update(partition)
+        partitions.append(partition)
+    return tuple(partition for partition in partitions if partition)
 
 
 def _number(pes: list[GenericPE]) -> dict[int, str]:

@@ -87,4 +87,6 @@ def _count(workflow: Workflow, node: PENode) -> InstanceCount:
         return free("every input is grouped by key")
     if state.stateless:
         return free(state.reason)
+    if node.prototype.combines:
+        return free("declared combines: a later PE merges what its instances keep")
     return fixed(node.numprocesses, state.reason)

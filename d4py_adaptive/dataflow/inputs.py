@@ -55,6 +55,14 @@ def resolve_inputs(workflow: Workflow, given: object = None) -> dict[str, GivenI
     return inputs
 
 
+def shared_names(workflow: Workflow, given: object) -> list[str]:
+    """A sentence for each key of the inputs that is the name of several PEs, which all get what it holds."""
+    if not isinstance(given, Mapping):
+        return []
+    found = {key: _named(workflow, key) for key in given}
+    return [f"inputs for {key!r} go to each of {', '.join(pes)}" for key, pes in found.items() if len(pes) > 1]
+
+
 def _named(workflow: Workflow, key: object) -> list[str]:
     if isinstance(key, GenericPE):
         found = [node.id for node in workflow.nodes if node.prototype is key]

@@ -16,6 +16,9 @@ TYPE = "type"
 GROUPING = "grouping"
 
 
+_SPELLINGS = (("set_input_types", "setInputTypes"), ("get_output_types", "getOutputTypes"))
+
+
 class Runtime(Protocol):
     """What a running instance gives its PE: somewhere to write to, and somewhere to log."""
 
@@ -40,6 +43,8 @@ class GenericPE:
         stateless: True promises that `process` keeps nothing between items, so that the PE may be replicated;
             False that it must not be; None lets the code be read.
         splittable: True lets a source be replicated, its iterations and inputs shared out.
+        combines: True promises that what it keeps for `postprocess` are partial results that a later PE merges, so
+            that any number of instances will do.
         read_only: True promises that `process` neither changes nor keeps what it receives, which spares a copy.
         preload: modules that its work needs; imported once before workers are forked, instead of by each of them.
         on_error: `'stop'`, `'skip'`, `'retry:N'` or `'retry:N,skip'`: what a failing `process` call does.
@@ -47,6 +52,7 @@ class GenericPE:
 
     stateless: bool | None = None
     splittable: bool = False
+    combines: bool = False
     read_only: bool = False
     preload: tuple[str, ...] = ()
     on_error: str = "stop"
@@ -59,6 +65,14 @@ class GenericPE:
         self.numprocesses = numprocesses
         self.name = type(self).__name__
         self.id = self.name
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let a hook be overridden under either generation's name."""
+        super().__init_subclass__(**kwargs)
+        for today, before in _SPELLINGS:
+            for name, other in ((today, before), (before, today)):
+                if name in vars(cls) and other not in vars(cls):
+                    setattr(cls, other, vars(cls)[name])
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
@@ -75,8 +89,21 @@ class GenericPE:
         """Declare an output port."""
         self.outputconnections[name] = _port(name, tuple_type)
 
-    add_input = _add_input
-    add_output = _add_output
+    add_input = addInput = _addInput = _add_input  # noqa: N815 - the names of dispel4py 2015
+    add_output = addOutput = _addOutput = _add_output  # noqa: N815
+
+    def set_input_types(self, types: dict[str, list[str]]) -> None:
+        """Be told the types of the items that each connected input receives, before a run; a hook to override.
+
+        Called where every connected input's type is declared; raise an error here to refuse them.
+        """
+
+    def get_output_types(self) -> dict[str, list[str]]:
+        """The types of the items of each output; override it where they depend on `set_input_types`."""
+        return {name: port[TYPE] for name, port in self.outputconnections.items() if TYPE in port}
+
+    setInputTypes = set_input_types  # noqa: N815
+    getOutputTypes = get_output_types  # noqa: N815
 
     def preprocess(self) -> None:
         """Called once per instance, before its first item."""

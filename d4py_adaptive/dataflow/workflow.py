@@ -39,12 +39,18 @@ class PENode:
 class Workflow:
     """PEs in the order they were added, and the streams between them; free of cycles.
 
+    Attributes:
+        nodes: the PEs.
+        streams: the streams.
+        partitions: ids of PEs that the user wants to share their processes, each PE in one partition at most.
+
     Raises:
         WorkflowError: there is no PE, or the streams form a loop (named in the message).
     """
 
     nodes: tuple[PENode, ...]
     streams: tuple[Stream, ...]
+    partitions: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.nodes:

@@ -27,6 +27,9 @@ from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.mappings.process import Ends, run_worker
 from d4py_adaptive.mappings.sockets import Connection, message
 
+IMPORTED_FIRST: set[str] = set()
+"""Modules that change how imports work here; workers that are not forked import them before they read their job."""
+
 START_METHODS = ("fork", "forkserver", "spawn")
 
 
@@ -77,7 +80,7 @@ def workers(job: Job, interruption: Interruption) -> Iterator[list[Child]]:
             child = Child(number, process, _known(process), Connection(controls[number][0]), _ending_of(process))
             children.append(child)
             if payload:
-                child.connection.send(message("job", payload=payload))
+                child.connection.send(message("job", sorted(IMPORTED_FIRST), payload=payload))
         for _, theirs in [*controls, *lifelines]:
             theirs.close()
         for pair in joined.values():

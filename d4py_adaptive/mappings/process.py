@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import importlib
 import os
 import pickle
 import select
@@ -112,6 +113,8 @@ def _await_job(launcher: Connection) -> tuple[Job, list[Frame]]:
         select.select([launcher], [], [])
         frames = launcher.receive(at_most=1)
         if frames:
+            for module in read_message(frames[0])[1]:
+                importlib.import_module(module)
             return pickle.loads(frames[0].items[0].buffers[0]), frames[1:]
     raise RunError("the launcher went away before it sent the job")
 

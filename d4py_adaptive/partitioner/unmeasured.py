@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
 from d4py_adaptive.dataflow.grouping import Shuffle
@@ -23,6 +25,9 @@ def plan_without_profile(
 ) -> Plan:
     """A plan that uses every worker it can: each PE that may be replicated gets one instance per worker.
 
+    Partitions that the workflow names are obeyed: the PEs of one share its workers, and nobody else's. What cannot be
+    function calls inside a partition becomes several stages on the same workers.
+
     Args:
         workflow: the workflow.
         workers: how many workers there may be, from 1.
@@ -31,19 +36,51 @@ def plan_without_profile(
         fuse: False gives every PE a stage of its own.
     """
     counts = counts or instance_counts(workflow)
-    chosen = {pe: counts[pe].choose(workers) for pe in workflow.by_id}
-    groups = fused_stages(workflow, counts, chosen) if fuse else [(pe,) for pe in workflow.order]
+    home = _homes(workflow, workers, counts)
+    chosen = {pe: counts[pe].choose(len(home[pe])) for pe in workflow.by_id}
+    apart = {pe: number for number, pes in enumerate(workflow.partitions) for pe in pes}
+    groups = fused_stages(workflow, counts, chosen, apart) if fuse else [(pe,) for pe in workflow.order]
     stages: list[Stage] = []
-    turn = 0
+    turns: Counter[tuple[int, ...]] = Counter()
     for pes in groups:
-        replicas = chosen[pes[0]]
-        stages.append(Stage(pes, tuple((turn + i) % workers for i in range(replicas))))
-        turn += replicas
+        hosts, replicas = home[pes[0]], chosen[pes[0]]
+        stages.append(Stage(pes, tuple(hosts[(turns[hosts] + i) % len(hosts)] for i in range(replicas))))
+        turns[hosts] += replicas
     notes = [f"{pe}: {chosen[pe]} instance(s): {counts[pe].reason}" for pe in workflow.order]
-    used = len({worker for stage in stages for worker in stage.workers})
-    if used < workers:
-        notes.append(f"{workers} workers allowed, {used} used: there is nothing to put on the rest")
-    return Plan(tuple(stages), used, mapping, tuple(notes)).check(workflow)
+    used = sorted({worker for stage in stages for worker in stage.workers})
+    if len(used) < workers:
+        notes.append(f"{workers} workers allowed, {len(used)} used: there is nothing to put on the rest")
+    for partition in workflow.partitions:
+        number = sum(1 for stage in stages if stage.pes[0] in partition)
+        if number > 1:
+            notes.append(f"partition {', '.join(partition)}: {number} stages on the same workers")
+    renumbered = {worker: i for i, worker in enumerate(used)}
+    stages = [replace(stage, workers=tuple(renumbered[worker] for worker in stage.workers)) for stage in stages]
+    return Plan(tuple(stages), len(used), mapping, tuple(notes)).check(workflow)
+
+
+def _homes(workflow: Workflow, workers: int, counts: dict[str, InstanceCount]) -> dict[str, tuple[int, ...]]:
+    """The workers that each PE may have instances on: its partition's, or all."""
+    home = dict.fromkeys(workflow.by_id, tuple(range(workers)))
+    if not workflow.partitions:
+        return home
+    listed = {pe for partition in workflow.partitions for pe in partition}
+    rest = tuple(pe for pe in workflow.order if pe not in listed)
+    partitions = [*workflow.partitions, *([rest] if rest else [])]
+    # What a partition can use; the spare workers go to those that can use more than they have, one each in turn.
+    wanted = [max(counts[pe].choose(workers) for pe in partition) for partition in partitions]
+    sizes = [1] * len(partitions)
+    hungry = [i for i, most in enumerate(wanted) if most > 1]
+    while hungry and sum(sizes) < workers:
+        sizes[hungry[0]] += 1
+        first = hungry.pop(0)
+        hungry += [first] if sizes[first] < wanted[first] else []
+    turn = 0
+    for partition, size in zip(partitions, sizes, strict=True):
+        hosts = tuple(sorted((turn + i) % workers for i in range(size)))
+        home |= dict.fromkeys(partition, hosts)
+        turn += size
+    return home
 
 
 def may_fuse(stream: Stream, counts: dict[str, InstanceCount], chosen: dict[str, int]) -> bool:
@@ -73,9 +110,12 @@ def require_sound(workflow: Workflow, plan: Plan, counts: dict[str, InstanceCoun
             )
 
 
-def fused_stages(workflow: Workflow, counts: dict[str, InstanceCount], chosen: dict[str, int]) -> list[tuple[str, ...]]:
+def fused_stages(
+    workflow: Workflow, counts: dict[str, InstanceCount], chosen: dict[str, int], apart: dict[str, int] | None = None
+) -> list[tuple[str, ...]]:
     """The PEs in as few stages as streams that may fuse allow, in topological order, free of loops.
 
+    PEs with different numbers in `apart` stay apart, as do those with one from those without.
     PEs that descend from different sources stay apart: an endless source could never be interrupted for the others.
     A chain of calls is cut where it would come near Python's limit of recursion.
     """
@@ -85,7 +125,8 @@ def fused_stages(workflow: Workflow, counts: dict[str, InstanceCount], chosen: d
     behind: list[set[int]] = []  # stages that each stage is reached from
     for pe in workflow.order:
         feeding = {stage_of[stream.source] for stream in workflow.inbound[pe]}
-        stage = _stage_to_join(workflow, counts, chosen, pe, feeding, behind, members)
+        near = {other for other in feeding if apart is None or apart.get(members[other][0]) == apart.get(pe)}
+        stage = _stage_to_join(workflow, counts, chosen, pe, feeding, near, behind, members)
         inside = [depth[s.source] for s in workflow.inbound[pe] if stage is not None and stage_of[s.source] == stage]
         depth[pe] = 1 + max(inside, default=0)
         if stage is None or depth[pe] > MOST_CALLS_DEEP:
@@ -107,12 +148,13 @@ def _stage_to_join(
     chosen: dict[str, int],
     pe: str,
     feeding: Iterable[int],
+    near: Iterable[int],
     behind: list[set[int]],
     members: list[list[str]],
 ) -> int | None:
-    """The latest stage that the PE can join: every stream from it may fuse, and no other feeder lies beyond it."""
+    """The latest of the `near` stages to join: every stream from it may fuse, and no other feeder lies beyond it."""
     ancestors = workflow.source_ancestors
-    for stage in sorted(feeding, reverse=True):
+    for stage in sorted(near, reverse=True):
         streams = [stream for stream in workflow.inbound[pe] if stream.source in members[stage]]
         if (
             all(may_fuse(stream, counts, chosen) for stream in streams)

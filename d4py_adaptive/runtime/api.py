@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO
 
 from d4py_adaptive.dataflow.builder import WorkflowGraph
 from d4py_adaptive.dataflow.plan import Plan
@@ -34,9 +34,10 @@ class RunResult:
 
 
 @dataclass
-class _Kept:
+class KeepingView:
     """A view that keeps results and passes PEs' lines to standard output."""
 
+    out: TextIO = field(default_factory=lambda: sys.stdout)  # as it is before PEs' own prints are caught
     outputs: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
 
     def started(self, directory: RunDirectory, plan: Plan, read: Callable[[], list[Counters]]) -> None:
@@ -48,7 +49,7 @@ class _Kept:
 
     def line(self, instance: str, text: str) -> None:
         """Show it."""
-        (sys.__stdout__ or sys.stdout).write(f"{instance}: {text}\n")
+        self.out.write(f"{instance}: {text}\n")
 
     def note(self, text: str) -> None:
         """Show it, beside the results."""
@@ -67,6 +68,6 @@ def run(graph: WorkflowGraph, inputs: object = None, **options: Any) -> RunResul
     Raises:
         D4pyError: the workflow, the inputs or the options do not fit, or the run ended early.
     """
-    kept = _Kept()
+    kept = KeepingView()
     finished: Finished = enact(graph, inputs, RunOptions(**options), kept)
     return RunResult(kept.outputs, finished.record, totals(finished.counters), finished.plan)

@@ -19,9 +19,10 @@ from d4py_adaptive.clock import wall_time_s
 from d4py_adaptive.dataflow.builder import WorkflowGraph
 from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
 from d4py_adaptive.dataflow.digest import digest
-from d4py_adaptive.dataflow.inputs import resolve_inputs
+from d4py_adaptive.dataflow.inputs import resolve_inputs, shared_names
 from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.dataflow.resources import usable_cores
+from d4py_adaptive.dataflow.type_propagation import propagate_types
 from d4py_adaptive.dataflow.workflow import Workflow
 from d4py_adaptive.errors import D4pyError, InputError, Interrupted, PEError, did_you_mean
 from d4py_adaptive.mappings.base import MAPPINGS, Mapping
@@ -153,11 +154,14 @@ def enact(graph: WorkflowGraph | Workflow, inputs: object, options: RunOptions, 
     """
     workflow = graph.freeze() if isinstance(graph, WorkflowGraph) else graph
     mapping = MAPPINGS.get(options.mapping)()
+    propagate_types(workflow)
     counts = instance_counts(workflow)
     job = mapping.settle(make_job(workflow, inputs, options, counts))
     for note in job.plan.notes:
         if options.workers is not None and "workers allowed" in note:
             view.note(note)
+    for note in shared_names(workflow, inputs):
+        view.note(note)
     _warn_of_stateful(job, counts, view)
     with interruptible() as interruption:
         directory = RunDirectory.create(options.home or d4py_home())

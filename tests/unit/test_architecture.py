@@ -21,7 +21,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 LINES = (
     ("__init__", "__main__"),
     ("cli",),
-    ("testing", "workflows"),
+    ("testing", "workflows", "dispel4py"),
     ("runtime",),
     ("dashboard", "provenance"),
     ("mappings", "profiler", "partitioner", "compression"),

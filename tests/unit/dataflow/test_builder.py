@@ -306,3 +306,78 @@ def test_a_chain_takes_a_class_of_its_own() -> None:
 def test_a_chain_of_nothing_is_refused() -> None:
     with pytest.raises(WorkflowError, match=r"^a chain needs at least one function; got none$"):
         create_iterative_chain([])
+
+
+def test_a_chain_takes_its_class_under_the_name_of_2015() -> None:
+    class Logged(SimpleFunctionPE):
+        pass
+
+    chain = create_iterative_chain([abs], FunctionPE_class=Logged)
+    assert [type(pe) for pe in chain.get_contained_objects()] == [Logged]
+
+
+def test_the_nodes_are_reached_as_in_dispel4py() -> None:
+    graph, numbers = WorkflowGraph(), Numbers()
+    node = graph.add(numbers)
+    assert graph.graph.nodes() == (node,)
+    assert graph.objToNode[numbers].getContainedObject() is numbers
+
+
+def test_a_composite_may_be_connected_before_its_ports_are_mapped() -> None:
+    graph, composite, scale, numbers = WorkflowGraph(), WorkflowGraph(), Scale(), Numbers()
+    graph.connect(numbers, "output", composite, "input")
+    composite.add(scale)
+    composite.inputmappings = {"input": (scale, "input")}
+    assert [stream.id for stream in graph.freeze().streams] == ["Numbers0.output->Scale1.input"]
+    with pytest.raises(WorkflowError, match="no input 'inpt'; did you mean 'input'"):
+        graph.connect(numbers, "output", composite, "inpt")
+
+
+def test_an_id_given_when_adding_is_the_one_of_the_run() -> None:
+    graph = WorkflowGraph()
+    graph.add(create_iterative_chain([abs, int, str]))
+    numbers = Numbers()
+    graph.add(numbers)
+    given = numbers.id
+    assert given == "Numbers3" == graph.freeze().nodes[3].id
+
+
+class TestPartitions:
+    def test_name_pes_and_composites(self) -> None:
+        graph, numbers, show = WorkflowGraph(), Numbers(), Show()
+        chain = create_iterative_chain([abs, int])
+        graph.connect(numbers, "output", chain, "input")
+        graph.connect(chain, "output", show, "input")
+        graph.partitions = [[numbers], [chain, show]]
+        expected = (("Numbers0",), ("PE_abs1", "PE_int2", "Show3"))
+        assert graph.freeze().partitions == expected
+        graph.flatten()
+        assert graph.freeze().partitions == expected
+
+    def test_need_not_name_all(self) -> None:
+        graph, numbers, show = WorkflowGraph(), Numbers(), Show()
+        graph.connect(numbers, "output", show, "input")
+        graph.partitions = [[show], []]
+        assert graph.freeze().partitions == (("Show1",),)
+
+    def test_name_each_pe_once(self) -> None:
+        graph, numbers = WorkflowGraph(), Numbers()
+        graph.add(numbers)
+        graph.partitions = [[numbers], [numbers]]
+        with pytest.raises(WorkflowError, match="names Numbers0 in two partitions; once is enough"):
+            graph.freeze()
+
+    @pytest.mark.parametrize("stranger", [Numbers(), "Numbers0"])
+    def test_name_members_only(self, stranger: Any) -> None:
+        graph = WorkflowGraph()
+        graph.add(Numbers())
+        graph.partitions = [[stranger]]
+        with pytest.raises(WorkflowError, match=r"Numbers.* is no PE of this workflow"):
+            graph.freeze()
+
+    def test_of_the_sources_and_the_rest(self) -> None:
+        graph, numbers, show = WorkflowGraph(), Numbers(), Show()
+        graph.connect(numbers, "output", create_iterative_chain([abs]), "input")
+        graph.add(show)
+        graph.partition_sources()
+        assert graph.freeze().partitions == (("Numbers0", "Show2"), ("PE_abs1",))

@@ -133,3 +133,11 @@ def test_choosing_stays_within_what_is_allowed() -> None:
     count = chain(Numbers(), Scale())["Scale"]
     assert [count.choose(wanted) for wanted in (-1, 0, 1, 7)] == [1, 1, 1, 7]
     assert [chain(Numbers(), made(Total, numprocesses=2))["Total"].choose(n) for n in (1, 7)] == [2, 2]
+
+
+def test_a_pe_that_combines_is_free_though_it_keeps_state() -> None:
+    count = chain(Numbers(), made(Total, combines=True), Show())["Total"]
+    assert (count.fixed, count.reason) == (
+        None,
+        "declared combines: a later PE merges what its instances keep",
+    )

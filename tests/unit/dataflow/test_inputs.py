@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from d4py_adaptive import CompositePE, GenericPE, IterativePE, ProducerPE, WorkflowGraph
-from d4py_adaptive.dataflow.inputs import GivenInputs, resolve_inputs
+from d4py_adaptive.dataflow.inputs import GivenInputs, resolve_inputs, shared_names
 from d4py_adaptive.dataflow.workflow import PENode, Workflow
 from d4py_adaptive.errors import InputError
 
@@ -163,3 +163,10 @@ def test_shares_keep_keys_together_and_items_in_order(items: list[dict[str, Any]
 def test_what_goes_to_one_goes_to_the_first() -> None:
     given = GivenInputs(items=({"a": (1,)}, {"a": (2,)}))
     assert [given.share(node("global"), i, 3).items for i in range(3)] == [given.items, (), ()]
+
+
+def test_a_name_that_fits_several_pes_is_told(workflow: Workflow) -> None:
+    assert shared_names(workflow, {"Numbers": 3, "Scale": 1, "Numbers0": 2}) == [
+        "inputs for 'Numbers' go to each of Numbers0, Numbers2"
+    ]
+    assert shared_names(workflow, 5) == shared_names(workflow, None) == []

@@ -1,6 +1,7 @@
 """A plan without a profile: fuses what may be fused, replicates what may be replicated, never forms a loop."""
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from d4py_adaptive import GenericPE, WorkflowGraph
 from d4py_adaptive.dataflow.counts import instance_counts
 from d4py_adaptive.dataflow.plan import Plan, stage_loop
 from d4py_adaptive.dataflow.workflow import Workflow
-from d4py_adaptive.partitioner.unmeasured import fused_stages, may_fuse, plan_without_profile
+from d4py_adaptive.partitioner.unmeasured import fused_stages, may_fuse, plan_without_profile, require_sound
 
 
 class Any2(GenericPE):
@@ -169,3 +170,71 @@ def test_a_plan_fits_its_workflow_and_keeps_to_the_counts(flow: Workflow, worker
         inner = [s for s in flow.streams if s.source in stage.pes and s.target in stage.pes]
         chosen = {pe: len(refs) for pe, refs in plan.instances_of.items()}
         assert all(may_fuse(stream, counts, chosen) for stream in inner)
+
+
+def partitioned(partitions: list[list[str]], *pes: Any2) -> Workflow:
+    return replace(chain(*pes), partitions=tuple(map(tuple, partitions)))
+
+
+class TestPartitions:
+    def test_share_their_workers_with_nobody_else(self) -> None:
+        pes = source(), Any2("A"), Any2("B"), Any2("C", grouping=[0])
+        flow = partitioned([["S0"], ["A1", "B2"], ["C3"]], *pes)
+        assert stages(plan_without_profile(flow, 5, "multi")) == [
+            ("S0", (0,)),
+            ("A1+B2", (1, 2)),
+            ("C3", (3, 4)),
+        ]
+
+    def test_share_workers_where_there_are_fewer(self) -> None:
+        flow = partitioned([["S0"], ["A1"], ["B2"]], source(), Any2("A"), Any2("B"))
+        assert stages(plan_without_profile(flow, 2, "multi")) == [("S0", (0,)), ("A1", (1,)), ("B2", (0,))]
+        assert stages(plan_without_profile(flow, 1, "multi")) == [("S0", (0,)), ("A1", (0,)), ("B2", (0,))]
+
+    def test_that_cannot_be_one_stage_are_several_on_the_same_workers_and_say_so(self) -> None:
+        flow = partitioned([["S0"], ["A1", "B2"]], source(), Any2("A"), Any2("B", grouping=[0]))
+        plan = plan_without_profile(flow, 3, "multi")
+        assert stages(plan) == [("S0", (0,)), ("A1", (1, 2)), ("B2", (1, 2))]
+        assert plan.notes[-1] == "partition A1, B2: 2 stages on the same workers"
+
+    def test_that_leave_out_pes_leave_those_to_the_plan(self) -> None:
+        flow = partitioned([["B2"]], source(), Any2("A"), Any2("B"), Any2("C"))
+        assert stages(plan_without_profile(flow, 4, "multi")) == [
+            ("S0", (2,)),
+            ("A1", (3, 2)),
+            ("B2", (0, 1)),
+            ("C3", (3, 2)),
+        ]
+
+    def test_get_no_more_workers_than_they_can_use(self) -> None:
+        flow = partitioned([["S0"], ["A1"]], source(), Any2("A", grouping=[0], numprocesses=2))
+        plan = plan_without_profile(flow, 8, "multi")
+        assert stages(plan) == [("S0", (0,)), ("A1", (1, 2))]
+        assert plan.workers == 3
+
+    def test_hold_all_instances_that_a_pe_must_have(self) -> None:
+        flow = partitioned([["S0"], ["A1"]], source(), Any2("A", grouping="all", numprocesses=5))
+        assert stages(plan_without_profile(flow, 3, "multi"))[1] == ("A1", (1, 2, 1, 2, 1))
+
+
+@bounded
+@given(workflows(), st.integers(1, 6), st.booleans(), st.data())
+def test_whatever_the_partitions_a_plan_fits_and_keeps_to_them(
+    flow: Workflow, workers: int, fuse: bool, data: st.DataObject
+) -> None:
+    number = data.draw(st.integers(1, 4))
+    drawn = {pe: data.draw(st.integers(0, number)) for pe in flow.by_id}  # 0: in none
+    partitions = [tuple(pe for pe in flow.by_id if drawn[pe] == i) for i in range(1, number + 1)]
+    flow = replace(flow, partitions=tuple(pes for pes in partitions if pes))
+    counts = instance_counts(flow)
+    plan = plan_without_profile(flow, workers, "multi", counts, fuse)
+    require_sound(flow, plan, counts)
+    assert {worker for stage in plan.stages for worker in stage.workers} == set(range(plan.workers))
+    groups = [*flow.partitions, tuple(pe for pe in flow.by_id if not drawn[pe])]
+    hosts = [
+        {worker for stage in plan.stages if stage.pes[0] in pes for worker in stage.workers} for pes in groups if pes
+    ]
+    for stage in plan.stages:
+        assert len({drawn[pe] for pe in stage.pes}) == 1
+    if flow.partitions and workers >= len(hosts):
+        assert sum(map(len, hosts)) == plan.workers  # no worker serves two partitions

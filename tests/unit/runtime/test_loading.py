@@ -9,7 +9,7 @@ from typing import Any, Optional, Union
 import pytest
 
 from d4py_adaptive import CompositePE, WorkflowGraph
-from d4py_adaptive.cli.loading import _convert, load
+from d4py_adaptive.runtime.loading import _convert, load
 from d4py_adaptive.errors import InputError, WorkflowError
 
 HEAD = "from d4py_adaptive import *\n"

@@ -1,0 +1,1 @@
+"""Lets files written for dispel4py run here: its module names, in both generations, lead to this package."""
