@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from pathlib import PurePath
 
 from d4py_adaptive.dashboard.text import duration, plain
 from d4py_adaptive.telemetry.run_directory import RunDirectory
@@ -28,7 +29,7 @@ def print_runs(records: list[RunRecord]) -> None:
     for record in records:
         table.add_row(
             record.id,
-            Text(plain(record.workflow)),
+            Text(plain(PurePath(record.workflow).name)),
             record.mapping,
             str(record.workers),
             record.state,

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from d4py_adaptive.dashboard.text import duration, plain, short
 from d4py_adaptive.dataflow.plan import Plan
@@ -22,11 +22,24 @@ if TYPE_CHECKING:
 SHOWN_RESULTS = 5
 
 
+class Results(Protocol):
+    """Where results go instead of being shown."""
+
+    @property
+    def summary(self) -> str:
+        """What was written, in one line."""
+
+    def write(self, pe: str, port: str, item: object) -> None:
+        """Take a result as it is now."""
+
+
 class TerminalView:
     """Watches a run for someone at a terminal; without one, it prints no progress."""
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, results: Results | None = None) -> None:
         self._quiet = quiet
+        self._results = results
+        self._out = sys.stdout  # as it is before PEs' own prints are caught; in a notebook, the notebook's
         self._live: Live | None = None
         self._read: Callable[[], list[Counters]] | None = None
         self._started_s = time.monotonic()
@@ -44,6 +57,7 @@ class TerminalView:
             self._print_results()
             if not self._quiet:
                 _print_table(self._read())
+                self._print_written()
 
     def started(self, _directory: RunDirectory, _plan: Plan, read: Callable[[], list[Counters]]) -> None:
         """Begin to show progress, if there is a terminal to show it on."""
@@ -79,7 +93,10 @@ class TerminalView:
             self._live = None
 
     def result(self, pe: str, port: str, item: Any) -> None:
-        """Count it, and keep the first few to show."""
+        """Pass it on, or count it and keep the first few to show."""
+        if self._results is not None:
+            self._results.write(pe, port, item)
+            return
         place = (pe, port)
         self._counts[place] += 1
         shown = self._shown.setdefault(place, [])
@@ -95,10 +112,10 @@ class TerminalView:
         self._print(plain(f"d4py: {text}"), error=True)
 
     def _print(self, text: str, error: bool) -> None:
-        if self._live is not None and (error or sys.__stdout__ is None or sys.__stdout__.isatty()):
+        if self._live is not None and (error or self._out.isatty()):
             self._live.console.print(text, markup=False, highlight=False, soft_wrap=True)
         else:
-            _write(sys.stderr if error else sys.__stdout__ or sys.stdout, text)
+            _write(sys.stderr if error else self._out, text)
 
     def finished(self, record: RunRecord, counters: list[Counters], directory: RunDirectory) -> None:
         """Show results and summary."""
@@ -115,6 +132,11 @@ class TerminalView:
             f"record: {directory.path}",
             file=sys.stderr,
         )
+        self._print_written()
+
+    def _print_written(self) -> None:
+        if self._results is not None:
+            print(f"written: {plain(self._results.summary)}", file=sys.stderr)
 
     def _print_results(self) -> None:
         for (pe, port), shown in sorted(self._shown.items()):

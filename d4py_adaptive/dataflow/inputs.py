@@ -9,11 +9,14 @@ from typing import Any
 
 from d4py_adaptive.dataflow.builder import WorkflowGraph
 from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, OneToAll, parse_grouping
+from d4py_adaptive.dataflow.patterns import ConsumerPE, IterativePE, ProducerPE
 from d4py_adaptive.dataflow.pe import GROUPING, GenericPE
 from d4py_adaptive.dataflow.workflow import PENode, Workflow
 from d4py_adaptive.errors import InputError, did_you_mean
 
 Item = dict[str, Any]
+
+_PROCESS_OF_BASES = (GenericPE.process, ProducerPE.process, IterativePE.process, ConsumerPE.process)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,28 @@ def resolve_inputs(workflow: Workflow, given: object = None) -> dict[str, GivenI
     return inputs
 
 
-def shared_names(workflow: Workflow, given: object) -> list[str]:
-    """A sentence for each key of the inputs that is the name of several PEs, which all get what it holds."""
-    if not isinstance(given, Mapping):
-        return []
-    found = {key: _named(workflow, key) for key in given}
-    return [f"inputs for {key!r} go to each of {', '.join(pes)}" for key, pes in found.items() if len(pes) > 1]
+def doubts(workflow: Workflow, given: object, inputs: Mapping[str, GivenInputs]) -> list[str]:
+    """What may not be as the user means it, a sentence each.
+
+    Args:
+        workflow: the workflow.
+        given: the inputs as the user gave them.
+        inputs: what `resolve_inputs` makes of them.
+    """
+    said = []
+    for key in given if isinstance(given, Mapping) else ():
+        pes = _named(workflow, key)
+        if len(pes) > 1:
+            said.append(f"inputs for {key!r} go to each of {', '.join(pes)}")
+    for node in workflow.nodes:
+        if node.inputs and not workflow.inbound[node.id] and inputs[node.id].iterations:
+            said.append(
+                f"nothing feeds {node.id}, which is called with nothing; give it items as "
+                f'{{"{node.id}": [{{"{node.inputs[0]}": …}}]}}'
+            )
+        if type(node.prototype).process in _PROCESS_OF_BASES and type(node.prototype)._process is GenericPE._process:
+            said.append(f"{node.id} has neither process nor _process of its own, so that it does nothing")
+    return said
 
 
 def _named(workflow: Workflow, key: object) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -46,9 +47,16 @@ class IterativePE(GenericPE):
 
 
 class ProducerPE(GenericPE):
-    """A source: no input, one output; `_process(inputs)` is called once per iteration."""
+    """A source: no input, one output; `_process(inputs)`, or `_process()`, is called once per iteration."""
 
     OUTPUT_NAME = "output"
+    _takes_inputs = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """See whether `_process` takes the inputs, which are always empty; dispel4py's first users left them out."""
+        super().__init_subclass__(**kwargs)
+        if inspect.isfunction(vars(cls).get("_process")):
+            cls._takes_inputs = len(inspect.signature(vars(cls)["_process"]).parameters) > 1
 
     def __init__(self, numprocesses: int = 1) -> None:
         super().__init__(numprocesses)
@@ -56,7 +64,7 @@ class ProducerPE(GenericPE):
 
     def process(self, inputs: dict[str, Any]) -> Mapping[str, Any] | None:
         """Call `_process` and write what it returns."""
-        result = self._process(inputs)
+        result = self._process(inputs) if self._takes_inputs else self._process()  # type: ignore[call-arg]
         return None if result is None else {self.OUTPUT_NAME: result}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import pkgutil
 import sys
 import typing
 from collections.abc import Callable, Mapping
@@ -45,13 +46,18 @@ def load(target: str, attribute: str | None, parameters: Mapping[str, str]) -> L
     Raises:
         InputError: there is no such file, module, graph or parameter, or the file fails.
     """
-    is_file = target.endswith(".py") or "/" in target or Path(target).is_file()
+    if not target.strip():
+        raise InputError("the workflow's name is empty; give a path ending in .py, or a module")
+    is_file = target.endswith(".py") or "/" in target or Path(target).exists()
     module = _load_file(Path(target)) if is_file else _load_module(target)
     graph = find_graph(module, target, attribute, parameters)
     return Loaded(graph, target, (module.__name__,) if is_file else ())
 
 
 def _load_file(path: Path) -> ModuleType:
+    if path.is_dir():
+        inside = sorted(found.name for found in path.glob("*.py"))
+        raise InputError(f"{path} is a folder; give a Python file in it: {', '.join(inside[:9]) or 'there is none'}")
     if not path.is_file():
         near = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise InputError(f"there is no file {path}{did_you_mean(path.name, near)}")
@@ -76,11 +82,25 @@ def _load_module(name: str) -> ModuleType:
         found, why = None, f" ({error})"
     if found is None:
         raise InputError(
-            f"there is no module {name!r}, nor a file of this name{why}; give a path ending in .py, or a module"
+            f"there is no module {name!r}, nor a file of this name{why}{did_you_mean(name, _modules_beside(name))}; "
+            "give a path ending in .py, or a module"
         )
     module: list[ModuleType] = []
     _execute(lambda: module.append(importlib.import_module(name)), name)
     return module[0]
+
+
+def _modules_beside(name: str) -> list[str]:
+    """The modules that a module of this name would stand beside; for a name without dots, the files here too."""
+    package, dot, _ = name.rpartition(".")
+    if not dot:
+        return [path.stem for path in Path.cwd().glob("*.py")] + [path.name for path in Path.cwd().glob("*.py")]
+    try:
+        found = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return []
+    folders = found.submodule_search_locations if found is not None else None
+    return [f"{package}.{module.name}" for module in pkgutil.iter_modules(folders or [])]
 
 
 def _execute(action: Callable[[], object], name: str) -> None:
@@ -89,7 +109,9 @@ def _execute(action: Callable[[], object], name: str) -> None:
         action()
     except D4pyError:
         raise
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a file may raise anything
         line = _last_line_in(name, error)
         raise InputError(f"{name} could not be loaded{line}: {type(error).__name__}: {error}") from error
 
@@ -113,7 +135,9 @@ def find_graph(module: ModuleType, target: str, attribute: str | None, parameter
     if attribute is None:
         attribute = _only_graph(module, target)
     if not hasattr(module, attribute):
-        raise InputError(f"{target} has no {attribute!r}{did_you_mean(attribute, vars(module))}")
+        known = [name for name, value in vars(module).items() if _is_whole(value) or name in BUILDERS]
+        graphs = f"; it has: {', '.join(known)}" if known else ""
+        raise InputError(f"{target} has no {attribute!r}{did_you_mean(attribute, vars(module))}{graphs}")
     found = getattr(module, attribute)
     if isinstance(found, WorkflowGraph):
         if parameters:
@@ -122,6 +146,12 @@ def find_graph(module: ModuleType, target: str, attribute: str | None, parameter
     if not callable(found):
         raise InputError(f"{attribute!r} in {target} is neither a WorkflowGraph nor a function that builds one")
     arguments = _convert(found, parameters, target)
+    missing = [name for name in _required(found) if name not in arguments]
+    if missing:
+        raise InputError(
+            f"{attribute}() in {target} needs {', '.join(missing)}; "
+            f"give it with {' '.join(f'-p {name}=…' for name in missing)}"
+        )
     graph: list[Any] = []
     _execute(lambda: graph.append(found(**arguments)), target)
     if not isinstance(graph[0], WorkflowGraph):
@@ -165,6 +195,13 @@ def _convert(function: Callable[..., Any], parameters: Mapping[str, str], target
     return arguments
 
 
+def _required(function: Callable[..., Any]) -> list[str]:
+    """The parameters that a function cannot be called without."""
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = _signature(function).parameters.values()
+    return [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in variable]
+
+
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
     """The signature with its annotations resolved, or as they stand where they cannot be."""
     try:
@@ -190,4 +227,5 @@ def _value(name: str, text: str, annotation: Any) -> Any:
             pass
     else:
         return text
-    raise InputError(f"parameter {name} is a {wanted.__name__}; got {text!r}")
+    kind = {bool: "yes or no", int: "a whole number", float: "a number"}[wanted]
+    raise InputError(f"parameter {name} is {kind}; got {text!r}")

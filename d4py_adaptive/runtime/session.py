@@ -19,7 +19,7 @@ from d4py_adaptive.clock import wall_time_s
 from d4py_adaptive.dataflow.builder import WorkflowGraph
 from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
 from d4py_adaptive.dataflow.digest import digest
-from d4py_adaptive.dataflow.inputs import resolve_inputs, shared_names
+from d4py_adaptive.dataflow.inputs import doubts, resolve_inputs
 from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.dataflow.resources import usable_cores
 from d4py_adaptive.dataflow.type_propagation import propagate_types
@@ -33,6 +33,9 @@ from d4py_adaptive.partitioner.unmeasured import plan_without_profile, require_s
 from d4py_adaptive.telemetry.board import Board, Counters
 from d4py_adaptive.telemetry.run_directory import RunDirectory, d4py_home, process_started_s
 from d4py_adaptive.telemetry.run_record import RunRecord
+
+MOST_WORKERS = 256
+"""Workers that any machine may be asked for; more than eight per core are taken for a slip of the pen."""
 
 Digests = dict[str, Counter[bytes]]
 """How often each value reached a place: a PE's unconnected output, or an input of a PE that ends a path."""
@@ -160,7 +163,7 @@ def enact(graph: WorkflowGraph | Workflow, inputs: object, options: RunOptions, 
     for note in job.plan.notes:
         if options.workers is not None and "workers allowed" in note:
             view.note(note)
-    for note in shared_names(workflow, inputs):
+    for note in doubts(workflow, inputs, job.inputs):
         view.note(note)
     _warn_of_stateful(job, counts, view)
     with interruptible() as interruption:
@@ -209,8 +212,9 @@ def make_job(
         PlanError: the plan does not fit.
     """
     workers = options.workers
-    if workers is not None and workers < 1:
-        raise InputError(f"the number of workers is a whole number from 1; got {workers}")
+    most = max(MOST_WORKERS, 8 * usable_cores())
+    if workers is not None and not 1 <= workers <= most:
+        raise InputError(f"the number of workers is a whole number from 1 to {most:,} on this machine; got {workers:,}")
     parallel = MAPPINGS.get(options.mapping).parallel
     counts = counts or instance_counts(workflow)
     allowed = (workers or usable_cores()) if parallel else 1

@@ -235,7 +235,7 @@ WRONG = {
     "builder of no graph": (("run", doubling, "-a", "build_nothing"), "must return a WorkflowGraph; got int"),
     "parameter without value": (("run", doubling, "-a", "build_factors", "-p", "factor"), "NAME=VALUE"),
     "unknown parameter": (("run", doubling, "-a", "build_factors", "-p", "facto=3"), "did you mean 'factor'?"),
-    "parameter of another type": (("run", doubling, "-a", "build_factors", "-p", "factor=x"), "is a int; got 'x'"),
+    "parameter of another type": (("run", doubling, "-a", "build_factors", "-p", "factor=x"), "is a whole number; got 'x'"),
     "truth in doubt": (("run", doubling, "-a", "build_factors", "-p", "loud=maybe"), "got 'maybe'"),
     "parameter of a ready graph": (("run", doubling, "-p", "factor=3"), "takes no parameters"),
     "unknown mapping": (("run", doubling, "-m", "mutli"), "did you mean 'multi'?"),

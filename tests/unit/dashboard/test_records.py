@@ -27,7 +27,7 @@ def test_a_line_per_run(capsys: pytest.CaptureFixture[str], make_record: Make) -
     assert lines[-1] == ["20240301-120000.000-fedcba", "flow.py", "multi", "2", "running", "…"]
 
 
-@pytest.mark.parametrize("name", ["flows/[/red].py", "[bold]flow.py", "flow[1].py"])
+@pytest.mark.parametrize("name", ["[red]flow.py", "[bold]flow.py", "flow[1].py"])
 def test_the_name_of_a_workflow_is_no_markup(capsys: pytest.CaptureFixture[str], make_record: Make, name: str) -> None:
     print_runs([make_record(workflow=name)])
     assert name in capsys.readouterr().out

@@ -91,24 +91,16 @@ def test_names_and_results_steer_no_terminal(capsys: pytest.CaptureFixture[str],
     assert not set(capsys.readouterr().out) & set("\x1b\x07")
 
 
-@pytest.fixture
-def out(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    out = io.StringIO()
-    monkeypatch.setattr(sys, "__stdout__", out)
-    return out
-
-
-def test_lines_and_notes(out: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_and_notes(capsys: pytest.CaptureFixture[str]) -> None:
     view = TerminalView()
     view.line("A[0]", "half \x1b[31mred")
     view.note("be \x07warned")
-    assert out.getvalue() == "A[0]: half [31mred\n"
-    assert capsys.readouterr().err == "d4py: be warned\n"
+    assert capsys.readouterr() == ("A[0]: half [31mred\n", "d4py: be warned\n")
 
 
 def test_a_line_that_the_terminal_cannot_show_does_not_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
-    monkeypatch.setattr(sys, "__stdout__", out)
+    monkeypatch.setattr(sys, "stdout", out)
     TerminalView().line("A[0]", "µ and \udc80 from a file name")
     out.seek(0)
     assert out.read().startswith("A[0]: ")

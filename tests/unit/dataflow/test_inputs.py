@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from d4py_adaptive import CompositePE, GenericPE, IterativePE, ProducerPE, WorkflowGraph
-from d4py_adaptive.dataflow.inputs import GivenInputs, resolve_inputs, shared_names
+from d4py_adaptive import CompositePE, ConsumerPE, GenericPE, IterativePE, ProducerPE, WorkflowGraph
+from d4py_adaptive.dataflow.inputs import GivenInputs, doubts, resolve_inputs
 from d4py_adaptive.dataflow.workflow import PENode, Workflow
 from d4py_adaptive.errors import InputError
 
@@ -165,8 +165,43 @@ def test_what_goes_to_one_goes_to_the_first() -> None:
     assert [given.share(node("global"), i, 3).items for i in range(3)] == [given.items, (), ()]
 
 
-def test_a_name_that_fits_several_pes_is_told(workflow: Workflow) -> None:
-    assert shared_names(workflow, {"Numbers": 3, "Scale": 1, "Numbers0": 2}) == [
-        "inputs for 'Numbers' go to each of Numbers0, Numbers2"
+def said(workflow: Workflow, given: Any) -> list[str]:
+    return doubts(workflow, given, resolve_inputs(workflow, given))
+
+
+def test_a_name_that_fits_several_pes_is_told() -> None:
+    class Works(ProducerPE):
+        def _process(self, inputs: Any) -> int:
+            return 1
+
+    graph = WorkflowGraph()
+    for _ in range(2):
+        graph.add(Works())
+    workflow = graph.freeze()
+    assert said(workflow, {"Works": 3, "Works0": 2}) == ["inputs for 'Works' go to each of Works0, Works1"]
+    assert said(workflow, 5) == said(workflow, None) == []
+
+
+def test_a_pe_that_is_called_with_nothing_though_it_has_an_input_is_told() -> None:
+    class Works(IterativePE):
+        def _process(self, data: Any) -> Any:
+            return data
+
+    graph = WorkflowGraph()
+    graph.add(Works())
+    workflow = graph.freeze()
+    assert said(workflow, None) == [
+        'nothing feeds Works0, which is called with nothing; give it items as {"Works0": [{"input": …}]}'
     ]
-    assert shared_names(workflow, 5) == shared_names(workflow, None) == []
+    assert said(workflow, {"Works": [{"input": 1}]}) == said(workflow, 0) == []
+
+
+@pytest.mark.parametrize("base", [GenericPE, ProducerPE, IterativePE, ConsumerPE])
+def test_a_pe_that_does_nothing_is_told(base: Any) -> None:
+    class Mistyped(base):  # type: ignore[misc]
+        def _proces(self, inputs: Any) -> None:
+            pass
+
+    graph = WorkflowGraph()
+    graph.add(Mistyped())
+    assert said(graph.freeze(), 0) == ["Mistyped0 has neither process nor _process of its own, so that it does nothing"]

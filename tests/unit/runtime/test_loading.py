@@ -9,8 +9,8 @@ from typing import Any, Optional, Union
 import pytest
 
 from d4py_adaptive import CompositePE, WorkflowGraph
-from d4py_adaptive.runtime.loading import _convert, load
 from d4py_adaptive.errors import InputError, WorkflowError
+from d4py_adaptive.runtime.loading import _convert, load
 
 HEAD = "from d4py_adaptive import *\n"
 NO_MODULE = "there is no module '{}', nor a file of this name; give a path ending in .py, or a module"
@@ -104,9 +104,23 @@ def test_a_module_is_found_by_its_dotted_name(write: Write) -> None:
         ("nowhere/flow.py", "there is no file nowhere/flow.py"),
         ("flow.txt", "flow.txt is no Python file: its name must end in .py"),
         ("own_nothing", NO_MODULE.format("own_nothing")),
-        ("own.nothing", NO_MODULE.format("own.nothing")),
-        ("", NO_MODULE.format("")),
-        (".flow", NO_MODULE.format(".flow")),
+        (
+            "own.nothing",
+            ("there is no module 'own.nothing', nor a file of this name (No module named 'own'); "
+            "give a path ending in .py, or a module"),
+        ),
+        (
+            "flwo",
+            ("there is no module 'flwo', nor a file of this name; did you mean 'flow'?; "
+            "give a path ending in .py, or a module"),
+        ),
+        (
+            "d4py_adaptive.runtime.lodaing",
+            ("there is no module 'd4py_adaptive.runtime.lodaing', nor a file of this name; "
+            "did you mean 'd4py_adaptive.runtime.loading'?; give a path ending in .py, or a module"),
+        ),
+        ("", "the workflow's name is empty; give a path ending in .py, or a module"),
+        (".", ". is a folder; give a Python file in it: flow.py"),
     ],
 )  # fmt: skip
 def test_what_is_not_there(write: Write, target: str, text: str) -> None:
@@ -122,14 +136,18 @@ def test_what_is_not_there(write: Write, target: str, text: str) -> None:
     [
         ("", None, "{file} holds no WorkflowGraph, nor a function build_graph() that returns one"),
         (GRAPH + "h = WorkflowGraph()\n", None, "{file} holds several graphs: g, h; choose one with -a NAME"),
-        (GRAPH, "graph", "{file} has no 'graph'"),
-        (GRAPH + "flow_graph = g\n", "flow_grap", "{file} has no 'flow_grap'; did you mean 'flow_graph'?"),
+        (GRAPH, "graph", "{file} has no 'graph'; it has: g"),
+        (
+            GRAPH + "flow_graph = g\n",
+            "flow_grap",
+            "{file} has no 'flow_grap'; did you mean 'flow_graph'?; it has: g, flow_graph",
+        ),
         ("number = 5\n", "number", "'number' in {file} is neither a WorkflowGraph nor a function that builds one"),
         ("def build_graph(): pass\n", None, "build_graph() in {file} must return a WorkflowGraph; got NoneType"),
         (
             "def build_graph(n): pass\n",
             None,
-            "{file} could not be loaded: TypeError: build_graph() missing 1 required positional argument: 'n'",
+            "build_graph() in {file} needs n; give it with -p n=…",
         ),
         ("\n1 / 0\n", None, DIVIDED),
         ("def f():\n    raise SystemExit(3)\nf()\n", None, "{file} could not be loaded (line 3): SystemExit: 3"),
@@ -221,12 +239,13 @@ def test_a_parameter_becomes_what_its_annotation_says(annotation: Any, text: str
 
 
 @pytest.mark.parametrize(
-    ("annotation", "text", "wanted"), [(int, "5.0", "int"), (float, "x", "float"), (bool, "perhaps", "bool")]
+    ("annotation", "text", "wanted"),
+    [(int, "5.0", "a whole number"), (float, "x", "a number"), (bool, "perhaps", "yes or no")],
 )
 def test_a_parameter_that_does_not_fit_its_annotation(annotation: Any, text: str, wanted: str) -> None:
     with pytest.raises(InputError) as caught:
         _convert(takes(annotation), {"value": text}, "flow.py")
-    assert str(caught.value) == f"parameter value is a {wanted}; got {text!r}"
+    assert str(caught.value) == f"parameter value is {wanted}; got {text!r}"
 
 
 class Builds(WorkflowGraph):
@@ -266,3 +285,23 @@ def test_what_is_given_by_position_has_no_name() -> None:
         with pytest.raises(InputError) as caught:
             _convert(builder, {name: "5"}, "flow.py")
         assert str(caught.value).endswith("; it has: other")
+
+
+def test_a_file_may_raise_what_is_no_exception(write: Write) -> None:
+    write("class Odd(BaseException): pass\nraise Odd('whatever')\n")
+    with pytest.raises(InputError, match=r"flow.py could not be loaded \(line 3\): Odd: whatever"):
+        load_file("flow.py")
+
+
+def test_one_graph_under_two_names_is_one(write: Write) -> None:
+    write(GRAPH + "workflow = g\n")
+    assert len(load_file("flow.py").nodes) == 1
+
+
+def test_a_graph_made_to_be_part_of_another_is_not_the_one_to_run(write: Write) -> None:
+    write(
+        "part, inner = WorkflowGraph(), IterativePE()\n"
+        "part.add(inner)\n"
+        "part.inputmappings = {'input': (inner, 'input')}\n" + GRAPH
+    )
+    assert [type(pe).__name__ for pe in load_file("flow.py").get_contained_objects()] == ["ProducerPE"]
