@@ -171,7 +171,7 @@ def test_workers_that_there_is_nothing_for_are_noted(view: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "inputs", "kind", "text"),
     [
-        ({"workers": 0}, 1, InputError, "the number of workers is a whole number from 1; got 0"),
+        ({"workers": 0}, 1, InputError, "the number of workers is a whole number from 1 to "),
         ({"mapping": "mutli"}, 1, UnknownName, "unknown mapping 'mutli'; did you mean 'multi'?; known: "),
         ({}, {"Nmbers": 1}, InputError, "inputs name 'Nmbers', which is no PE of this workflow"),
         (
