@@ -48,7 +48,19 @@ def instance_counts(workflow: Workflow) -> dict[str, InstanceCount]:
                 fixed=1,
                 reason=f"deals items out to the counted instances of {stream.target}",
             )
+    for pe in _before_ordered(workflow):
+        if counts[pe].fixed is None:
+            counts[pe] = replace(counts[pe], fixed=1, reason="a PE behind it is declared ordered")
     return counts
+
+
+def _before_ordered(workflow: Workflow) -> set[str]:
+    """The PEs that items pass on their way to one that is declared ordered."""
+    before: set[str] = set()
+    for pe in reversed(workflow.order):
+        if workflow.by_id[pe].prototype.ordered or pe in before:
+            before.update(stream.source for stream in workflow.inbound[pe])
+    return before
 
 
 def _can_be_copied(node: PENode) -> bool:

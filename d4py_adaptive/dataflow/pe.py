@@ -45,6 +45,8 @@ class GenericPE:
         splittable: True lets a source be replicated, its iterations and inputs shared out.
         combines: True promises that what it keeps for `postprocess` are partial results that a later PE merges, so
             that any number of instances will do.
+        ordered: True says that its results depend on the order in which items arrive; then no PE before it has
+            several instances, which would mix that order.
         read_only: True promises that `process` neither changes nor keeps what it receives, which spares a copy.
         preload: modules that its work needs; imported once before workers are forked, instead of by each of them.
         on_error: `'stop'`, `'skip'`, `'retry:N'` or `'retry:N,skip'`: what a failing `process` call does.
@@ -53,6 +55,7 @@ class GenericPE:
     stateless: bool | None = None
     splittable: bool = False
     combines: bool = False
+    ordered: bool = False
     read_only: bool = False
     preload: tuple[str, ...] = ()
     on_error: str = "stop"

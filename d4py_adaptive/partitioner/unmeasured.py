@@ -47,6 +47,7 @@ def plan_without_profile(
         stages.append(Stage(pes, tuple(hosts[(turns[hosts] + i) % len(hosts)] for i in range(replicas))))
         turns[hosts] += replicas
     notes = [f"{pe}: {chosen[pe]} instance(s): {counts[pe].reason}" for pe in workflow.order]
+    notes += _mixed_orders(workflow, counts, chosen)
     used = sorted({worker for stage in stages for worker in stage.workers})
     if len(used) < workers:
         notes.append(f"{workers} workers allowed, {len(used)} used: there is nothing to put on the rest")
@@ -57,6 +58,22 @@ def plan_without_profile(
     renumbered = {worker: i for i, worker in enumerate(used)}
     stages = [replace(stage, workers=tuple(renumbered[worker] for worker in stage.workers)) for stage in stages]
     return Plan(tuple(stages), len(used), mapping, tuple(notes)).check(workflow)
+
+
+def _mixed_orders(workflow: Workflow, counts: dict[str, InstanceCount], chosen: dict[str, int]) -> list[str]:
+    """A sentence for each PE that keeps state and gets its items from several instances, in no certain order."""
+    mixed: dict[str, str] = {}  # by PE, one before it that has several instances
+    notes = []
+    for pe in workflow.order:
+        for stream in workflow.inbound[pe]:
+            if chosen[stream.source] > 1 or stream.source in mixed:
+                mixed[pe] = stream.source if chosen[stream.source] > 1 else mixed[stream.source]
+        if pe in mixed and not counts[pe].state.stateless and not workflow.by_id[pe].prototype.combines:
+            notes.append(
+                f"{pe}: keeps state, and gets its items in an order that differs between runs, since {mixed[pe]} has "
+                f"{chosen[mixed[pe]]} instances; `ordered = True` on it keeps the order, at the price of these"
+            )
+    return notes
 
 
 def _homes(workflow: Workflow, workers: int, counts: dict[str, InstanceCount]) -> dict[str, tuple[int, ...]]:

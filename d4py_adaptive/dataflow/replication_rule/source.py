@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib.util
 import linecache
+import site
 import sys
 import sysconfig
 import types
@@ -15,11 +16,6 @@ from typing import Any, NamedTuple
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
-LIBRARY_FOLDERS = tuple(
-    f"{path}/"
-    for name in ("stdlib", "platstdlib", "purelib", "platlib")
-    for path in {sysconfig.get_path(name), str(Path(sysconfig.get_path(name)).resolve())}
-)
 
 
 class Source(NamedTuple):
@@ -100,7 +96,16 @@ class Sources:
 
 
 def _in_library(file: str) -> bool:
-    return file.startswith(("<frozen", *LIBRARY_FOLDERS))
+    return file.startswith(_library_folders(tuple(sys.path)))
+
+
+@functools.lru_cache(maxsize=4)
+def _library_folders(search_path: tuple[str, ...]) -> tuple[str, ...]:
+    """Where installed packages are: Python's own folders, and those that an installer has left its records in."""
+    folders = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    folders += [*site.getsitepackages(), site.getusersitepackages()]
+    folders += [folder for folder in search_path if any(Path(folder).glob("*.dist-info"))]
+    return ("<frozen", *{f"{path}/" for folder in folders for path in (folder, str(Path(folder).resolve()))})
 
 
 @functools.lru_cache(maxsize=16)

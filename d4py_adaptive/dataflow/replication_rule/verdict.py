@@ -46,7 +46,7 @@ def read_state(pe: GenericPE) -> StateVerdict:
         return StateVerdict(False, f"{own} is its own, which is of use only to state", False, uses_random)
     for notes in (findings.changes, findings.random, findings.unseen):
         if notes:
-            return StateVerdict(False, notes[0], False, uses_random)
+            return StateVerdict(False, min(notes), False, uses_random)  # the same one in every run
     return StateVerdict(True, "nothing that process reaches outlives an item and is changed", False, uses_random)
 
 

@@ -141,3 +141,10 @@ def test_a_pe_that_combines_is_free_though_it_keeps_state() -> None:
         None,
         "declared combines: a later PE merges what its instances keep",
     )
+
+
+def test_nothing_before_an_ordered_pe_is_replicated() -> None:
+    counts = chain(Numbers(), made(Scale, name="First"), made(Total, name="Mean", ordered=True), Scale())
+    assert (counts["First"].fixed, counts["First"].reason) == (1, "a PE behind it is declared ordered")
+    assert counts["Scale"].fixed is None
+    assert chain(Numbers(), made(Scale, name="First"), Scale(), made(Total, ordered=True))["First"].fixed == 1
