@@ -36,9 +36,9 @@ class Results(Protocol):
 class TerminalView:
     """Watches a run for someone at a terminal; without one, it prints no progress."""
 
-    def __init__(self, quiet: bool = False, results: Results | None = None) -> None:
+    def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._results = results
+        self._results: Results | None = None
         self._out = sys.stdout  # as it is before PEs' own prints are caught; in a notebook, the notebook's
         self._live: Live | None = None
         self._read: Callable[[], list[Counters]] | None = None
@@ -58,6 +58,10 @@ class TerminalView:
             if not self._quiet:
                 _print_table(self._read())
                 self._print_written()
+
+    def write_to(self, results: Results) -> None:
+        """Give results to `results` from here on, instead of showing them."""
+        self._results = results
 
     def started(self, _directory: RunDirectory, _plan: Plan, read: Callable[[], list[Counters]]) -> None:
         """Begin to show progress, if there is a terminal to show it on."""

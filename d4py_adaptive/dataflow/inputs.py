@@ -72,9 +72,9 @@ def doubts(workflow: Workflow, given: object, inputs: Mapping[str, GivenInputs])
         if len(pes) > 1:
             said.append(f"inputs for {key!r} go to each of {', '.join(pes)}")
     for node in workflow.nodes:
-        if node.inputs and not workflow.inbound[node.id] and inputs[node.id].iterations:
+        if node.inputs and node.id in inputs and inputs[node.id].iterations:
             said.append(
-                f"nothing feeds {node.id}, which is called with nothing; give it items as "
+                f"{node.id} has inputs and is called with nothing; give it items as "
                 f'{{"{node.id}": [{{"{node.inputs[0]}": …}}]}}'
             )
         if type(node.prototype).process in _PROCESS_OF_BASES and type(node.prototype)._process is GenericPE._process:

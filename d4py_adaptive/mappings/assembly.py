@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from d4py_adaptive.dataflow.grouping import GroupBy, Shuffle
 from d4py_adaptive.dataflow.plan import InstanceRef
-from d4py_adaptive.dataflow.workflow import Stream
+from d4py_adaptive.dataflow.workflow import Stream, Workflow
 from d4py_adaptive.mappings.channel import Inlet, Outlet, Window
 from d4py_adaptive.mappings.error_policy import policy_of
 from d4py_adaptive.mappings.instance import Instance
@@ -74,7 +74,7 @@ class Assembly:
         job, replica = self._job, Replica(self._worker, key)
         for ref in self._refs(key):
             node = job.workflow.by_id[ref.pe]
-            ends_here = job.digests and not job.workflow.outbound[ref.pe]
+            watched = job.digests and not job.workflow.outbound[ref.pe] and not _merges(job.workflow, ref.pe)
             instance = Instance(
                 ref,
                 pes[ref.number],
@@ -83,7 +83,7 @@ class Assembly:
                 policy_of(node, job.on_error),
                 RandomScope(instance_seed(job.seed, ref)) if ref.pe in job.random else None,
                 ref.pe in job.guarded and len(job.plan.instances_of[ref.pe]) > 1,
-                self._worker.digests.setdefault(ref.pe, Counter()) if ends_here else None,
+                self._worker.digests.setdefault(ref.pe, Counter()) if watched else None,
             )
             instance.row[Field.PID] = os.getpid()
             instance.is_source = ref.pe in job.workflow.sources
@@ -137,3 +137,8 @@ class Assembly:
         plan = self._job.plan
         feeding = {stream.source for stream in self._job.workflow.inbound[ref.pe]}
         return {sender.number for pe in feeding if plan.stage_of[pe] != ref.stage for sender in plan.instances_of[pe]}
+
+
+def _merges(workflow: Workflow, pe: str) -> bool:
+    """Whether a PE receives partial results, whose number and size are the plan's business."""
+    return any(workflow.by_id[stream.source].prototype.combines for stream in workflow.inbound[pe])

@@ -79,6 +79,8 @@ def run_alone(worker: Worker) -> None:
     """
     while not worker.finished:
         went_on = worker.step()
+        if worker.broken is not None:
+            raise worker.broken
         if worker.failure is not None:
             failure, error = worker.failure
             raise PEError(failure) from error

@@ -59,6 +59,7 @@ class Worker:
     Attributes:
         active: the replica whose turn it is.
         failure: how a PE failed, once one has; nothing runs after that.
+        broken: why a result was not taken, if one was not; nothing runs after that.
         stopping: sources are not called any more.
         ending: PEs must look, at their next write, whether the run stops or is aborted.
         replicas: what it hosts.
@@ -85,6 +86,7 @@ class Worker:
         self.hub: greenlet = getcurrent()
         self.active: Replica | None = None
         self.failure: tuple[Failure, BaseException] | None = None
+        self.broken: Exception | None = None
         self.aborted = False
         self.stopping = False
         self.ending = False
@@ -214,7 +216,7 @@ class Worker:
     def deliver(self, replica: Replica, outlet: Outlet, port: int, item: Any) -> None:
         """Hand an item of its own to a reader that lives here, once there is room for it."""
         if outlet.receiver == RESULTS and self._collect is not None:
-            self._collect(*self.job.workflow.results[port], item)
+            self._collected(self._collect, *self.job.workflow.results[port], item)
             return
         if not outlet.has_room:
             replica.wait(lambda: outlet.has_room)
@@ -227,6 +229,15 @@ class Worker:
         target, inlet = self.inlets[outlet.sender, outlet.receiver]
         inlet.arrived += 1
         self._arrive(target, inlet, port, item, nbytes)
+
+    def _collected(self, collect: Callable[[str, str, Any], None], pe: str, port: str, item: Any) -> None:
+        """Give away a result; that it is not taken is no fault of the PE's, whose call ends here."""
+        try:
+            collect(pe, port, item)
+        except Exception as error:
+            self.broken = error
+            self.aborted = self.ending = True
+            raise Unwind from error
 
     def _put(self, replica: Replica, outlet: Outlet, port: int, encoded: Encoded) -> None:
         """Add an encoded item to the frame for a reader elsewhere, once there is room; send it if nothing is unread."""

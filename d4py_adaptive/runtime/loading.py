@@ -48,10 +48,14 @@ def load(target: str, attribute: str | None, parameters: Mapping[str, str]) -> L
     """
     if not target.strip():
         raise InputError("the workflow's name is empty; give a path ending in .py, or a module")
-    is_file = target.endswith(".py") or "/" in target or Path(target).exists()
+    is_file = target.endswith(".py") or "/" in target or _is_no_package(Path(target))
     module = _load_file(Path(target)) if is_file else _load_module(target)
     graph = find_graph(module, target, attribute, parameters)
     return Loaded(graph, target, (module.__name__,) if is_file else ())
+
+
+def _is_no_package(path: Path) -> bool:
+    return path.is_file() or (path.is_dir() and not (path / "__init__.py").is_file())
 
 
 def _load_file(path: Path) -> ModuleType:

@@ -149,8 +149,21 @@ class _Recorder:
             self._directory.append("events.jsonl", {**event, "at_s": wall_time_s()})
 
 
-def enact(graph: WorkflowGraph | Workflow, inputs: object, options: RunOptions, view: View) -> Finished:
+def enact(
+    graph: WorkflowGraph | Workflow,
+    inputs: object,
+    options: RunOptions,
+    view: View,
+    ready: Callable[[Workflow], None] = lambda _: None,
+) -> Finished:
     """Run a workflow to its end, watched by `view`; the record is kept whatever happens.
+
+    Args:
+        graph: the workflow.
+        inputs: what `resolve_inputs` takes.
+        options: how it is to be run.
+        view: watches.
+        ready: called when everything fits, and nothing has been kept yet.
 
     Raises:
         D4pyError: what stopped it, before it started or in the middle; the record says so too.
@@ -160,6 +173,7 @@ def enact(graph: WorkflowGraph | Workflow, inputs: object, options: RunOptions, 
     propagate_types(workflow)
     counts = instance_counts(workflow)
     job = mapping.settle(make_job(workflow, inputs, options, counts))
+    ready(workflow)
     for note in job.plan.notes:
         if options.workers is not None and "workers allowed" in note:
             view.note(note)

@@ -203,98 +203,10 @@ def test_a_reader_that_has_had_enough_is_no_error(d4py: D4py) -> None:
     listing.wait(30)
 
 
-# What is wrong.
-
-WRONG = {
-    "verb": (("rnu", "x"), "unknown verb 'rnu'; did you mean 'run'?"),
-    "option": (("run", doubling, "--iteratons", 3), "'--iteratons'; did you mean '--iterations'?"),
-    "option with value": (("run", doubling, "--sed=3"), "'--sed'; did you mean '--seed'?"),
-    "abbreviated option": (("run", doubling, "--iter", 3), "did you mean '--iterations'?"),
-    "option of the command": (("--verison",), "did you mean '--version'?"),
-    "second file": (("run", doubling, "another.py"), "'another.py'"),
-    "no file named": (("run",), "workflow"),
-    "option without value": (("run", doubling, "-n"), "-n"),
-    "iterations in words": (("run", doubling, "-i", "many"), "many"),
-    "workers in words": (("run", doubling, "-m", "multi", "-n", "2.5"), "2.5"),
-    "iterations and data": (("run", doubling, "-i", 3, "-d", "{}"), "-d"),
-    "missing file": (("run", FLOWS / "doublin.py"), "doublin.py; did you mean 'doubling.py'?"),
-    "missing module": (("run", "no.such.module"), "there is no module 'no.such.module'"),
-    "folder": (("run", FLOWS), "flows"),
-    "no python file": (("run", "notes/x.txt"), "x.txt"),
-    "bad json": (("run", doubling, "-d", "{Source: 5}"), "-d: this is not JSON"),
-    "json of another kind": (("run", doubling, "-d", "[1, 2]"), "got list"),
-    "missing data file": (("run", doubling, "-f", "nowhere.json"), "-f: nowhere.json cannot be read"),
-    "no workers": (("run", doubling, "-m", "multi", "-n", 0), "from 1; got 0"),
-    "negative workers": (("run", doubling, "-m", "multi", "-n", -2), "from 1; got -2"),
-    "negative iterations": (("run", doubling, "-i", -1), "from 0; got -1"),
-    "unknown pe": (("run", doubling, "-d", '{"Sourse": 3}'), "'Sourse', which is no PE"),
-    "unknown port": (("run", doubling, "-d", '{"Double": [{"inptu": 3}]}'), "did you mean 'input'?"),
-    "data of another kind": (("run", doubling, "-d", '{"Source": "five"}'), "got 'five'"),
-    "no graph": (("run", doubling, "-a", "not_a_graph"), "neither a WorkflowGraph nor a function"),
-    "unknown graph": (("run", doubling, "-a", "grahp"), "did you mean 'graph'?"),
-    "builder of no graph": (("run", doubling, "-a", "build_nothing"), "must return a WorkflowGraph; got int"),
-    "parameter without value": (("run", doubling, "-a", "build_factors", "-p", "factor"), "NAME=VALUE"),
-    "unknown parameter": (("run", doubling, "-a", "build_factors", "-p", "facto=3"), "did you mean 'factor'?"),
-    "parameter of another type": (("run", doubling, "-a", "build_factors", "-p", "factor=x"), "is a whole number; got 'x'"),
-    "truth in doubt": (("run", doubling, "-a", "build_factors", "-p", "loud=maybe"), "got 'maybe'"),
-    "parameter of a ready graph": (("run", doubling, "-p", "factor=3"), "takes no parameters"),
-    "unknown mapping": (("run", doubling, "-m", "mutli"), "did you mean 'multi'?"),
-    "unknown start method": (("run", doubling, "-m", "multi", "--start-method", "frok"), "got 'frok'"),
-    "bad policy": (("run", doubling, "--on-error", "ignore"), "got 'ignore'"),
-    "bad number of tries": (("run", doubling, "--on-error", "retry:0"), "got 'retry:0'"),
-    "policy of an unknown pe": (("run", doubling, "--on-error", "Dubble=skip"), "'Dubble', which is no PE"),
-    "unknown run": (("runs", "yesterday"), "no run 'yesterday'"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_said_in_one_line(d4py: D4py, case: str) -> None:
-    arguments, said = WRONG[case]
-    line = d4py.run(*arguments).fails_with(2)
-    assert said in line
-    assert d4py.marks() == []
-
-
-FILES = {
-    "syntax": ("def f(:\n", "SyntaxError"),
-    "import": ("import no_such_package\n", "(line 1): ModuleNotFoundError: No module named 'no_such_package'"),
-    "error": ("x = 1\nx / 0\n", "(line 2): ZeroDivisionError: division by zero"),
-    "exit": ("import sys\nsys.exit(0)\n", "(line 2): SystemExit: 0"),
-    "empty": ("", "holds no WorkflowGraph"),
-    "several": (
-        "from d4py_adaptive import *\none = WorkflowGraph()\ntwo = WorkflowGraph()\n",
-        "holds several graphs: one, two; choose one with -a",
-    ),
-    "graph without pes": ("from d4py_adaptive import *\ngraph = WorkflowGraph()\n", ""),
-    "port": (
-        """from d4py_adaptive import *
-graph = WorkflowGraph()
-graph.connect(ProducerPE(), "outptu", ConsumerPE(), "input")
-""",
-        "did you mean 'output'?",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", FILES)
-def test_a_file_that_does_not_do(d4py: D4py, case: str) -> None:
-    text, said = FILES[case]
-    (d4py.folder / "flow.py").write_text(text)
-    assert said in d4py.run("run", "flow.py").fails_with(2)
-
-
 def test_a_home_that_cannot_be_written(d4py: D4py) -> None:
     d4py.home.write_text("a file where a folder should be")
     line = d4py.run("run", doubling).fails_with(2)
     assert "set D4PY_HOME" in line
-
-
-def test_traceback_of_a_file_that_does_not_load(d4py: D4py) -> None:
-    (d4py.folder / "flow.py").write_text("x = 1\nx / 0\n")
-    ended = d4py.run("run", "flow.py", "--traceback")
-    assert ended.code == 2
-    assert 'flow.py", line 2' in ended.err
-    assert ended.error_lines[-1].startswith("d4py: error: ")
 
 
 def test_the_record_says_how_it_was_run(d4py: D4py) -> None:

@@ -17,6 +17,9 @@ from typing import Any, NamedTuple
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 
+PLAIN_VALUES = ("d4py_adaptive.dataflow.accumulators", "d4py_adaptive.dataflow.exact_sum")
+"""Modules of this package that PEs keep values of: long to read, and of no other interest than any library's."""
+
 
 class Source(NamedTuple):
     """The syntax tree of a function and the class it is written in."""
@@ -44,6 +47,8 @@ class Sources:
         if isinstance(thing, type):
             return self._is_users_module(thing.__module__)
         if isinstance(thing, types.FunctionType):
+            if thing.__module__ in PLAIN_VALUES:
+                return False
             file = thing.__code__.co_filename
             return not _in_library(file) or self._is_own(thing.__module__ or "", file)
         return False
@@ -54,6 +59,8 @@ class Sources:
         return written_there and module.partition(".")[0] in self._own_packages
 
     def _is_users_module(self, name: str) -> bool:
+        if name in PLAIN_VALUES:
+            return False
         top = name.partition(".")[0]
         if top in self._own_packages:
             return True

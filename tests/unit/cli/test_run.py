@@ -1,13 +1,18 @@
 """What `d4py run` makes of its options; nothing is run."""
 
 import argparse
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from d4py_adaptive.cli.run import _inputs, _parameters, _policies, add_arguments
-from d4py_adaptive.errors import InputError
+from d4py_adaptive import ConsumerPE, ProducerPE, WorkflowGraph
+from d4py_adaptive.cli.run import _inputs, _notes, _open_results, _pairs, _policies, _start_method, add_arguments
+from d4py_adaptive.dashboard.terminal import TerminalView
+from d4py_adaptive.errors import InputError, UnknownName
+
+POLICIES = "--on-error takes stop, skip, retry:N or retry:N,skip"
 
 
 def parsed(*words: str) -> argparse.Namespace:
@@ -20,7 +25,8 @@ def test_what_is_said_if_nothing_is() -> None:
     assert vars(parsed()) == {
         "workflow": "flow.py", "attribute": None, "param": [], "mapping": "simple", "workers": None,
         "iterations": None, "data": None, "file": None, "seed": None, "on_error": [], "start_method": "",
-        "no_fuse": False, "verify": False, "quiet": False, "traceback": False,
+        "no_fuse": False, "output": None, "overwrite": False, "verify": False, "quiet": False, "traceback": False,
+        "split_sources": False,
     }  # fmt: skip
 
 
@@ -34,6 +40,28 @@ def test_the_letters_of_dispel4py() -> None:
 def test_inputs_are_given_in_one_way(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises((argparse.ArgumentError, SystemExit)):
         parsed(*words)
+
+
+def test_numbers() -> None:
+    options = parsed("-n", "1", "-i", "0", "--seed", "-7")
+    assert (options.workers, options.iterations, options.seed) == (1, 0, -7)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("-n", "0"), "takes a whole number from 1; got 0"),
+        (("-n", "x"), "takes a whole number from 1; got x"),
+        (("-n", ""), "takes a whole number from 1; got ''"),
+        (("-i", "-1"), "takes a whole number from 0; got -1"),
+        (("-i", "1e3"), "takes a whole number from 0; got 1e3"),
+        (("--seed", "1.0"), "takes a whole number; got 1.0"),
+    ],
+)
+def test_numbers_that_are_none(words: tuple[str, ...], text: str) -> None:
+    with pytest.raises(argparse.ArgumentError) as caught:
+        parsed(*words)
+    assert caught.value.message == text
 
 
 def inputs(*words: str) -> Any:
@@ -52,13 +80,16 @@ def test_inputs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (("-i", "-3"), "-i takes a number from 0; got -3"),
         (("-d", "{"), "-d: this is not JSON: Expecting property name enclosed in double quotes: "),
         (("-d", "5"), '-d takes an object, {"PE": 5} or {"PE": [{"port": item}]}; got int'),
         (("-d", "[]"), '-d takes an object, {"PE": 5} or {"PE": [{"port": item}]}; got list'),
-        (("-f", "{there}/none"), "-f: {there}/none cannot be read: "),
-        (("-f", "{there}"), "-f: {there} cannot be read: "),
-        (("-f", "{there}/binary"), "-f: {there}/binary cannot be read: "),
+        (("-d", '{"A": 1, "A": 2}'), "'A' stands twice in one object of the input data; one of them would be lost"),
+        (("-d", '{"A": [{"x": 1, "x": 2}]}'), "'x' stands twice in one object"),
+        (("-d", 5000 * "["), "-d: this is not JSON: "),
+        (("-f", "{there}/binnary"), "-f: there is no file {there}/binnary; did you mean 'binary'?"),
+        (("-f", "{there}/no/where"), "-f: there is no file {there}/no/where"),
+        (("-f", "{there}"), "-f: {there} cannot be read: Is a directory"),
+        (("-f", "{there}/binary"), "-f: {there}/binary is not text in UTF-8"),
         (("-f", "{there}/text"), "-f {there}/text: this is not JSON: "),
     ],
 )
@@ -71,13 +102,13 @@ def test_inputs_that_do_not_fit(tmp_path: Path, words: tuple[str, str], text: st
 
 
 def test_parameters() -> None:
-    assert _parameters(["a=1", "b=x=y", "c=", "a=2"]) == {"a": "2", "b": "x=y", "c": ""}
+    assert _pairs(["a=1", "b=x=y", "c=", "a=2"], "-p") == {"a": "2", "b": "x=y", "c": ""}
 
 
 @pytest.mark.parametrize("word", ["a", "=1", "", "="])
 def test_parameters_that_are_none(word: str) -> None:
     with pytest.raises(InputError) as caught:
-        _parameters([word])
+        _pairs([word], "-p")
     assert str(caught.value) == f"-p takes NAME=VALUE; got {word!r}"
 
 
@@ -98,9 +129,10 @@ def test_policies(words: list[str], policies: dict[str, str]) -> None:
 @pytest.mark.parametrize(
     ("word", "text"),
     [
-        ("ignore", "--on-error: on_error is 'stop', 'skip', 'retry:N' or 'retry:N,skip'; got 'ignore'"),
-        ("Scale=retry", "--on-error Scale: on_error is 'stop', 'skip', 'retry:N' or 'retry:N,skip'; got 'retry'"),
-        ("Scale=", "--on-error Scale: on_error is 'stop', 'skip', 'retry:N' or 'retry:N,skip'; got ''"),
+        ("ignore", f"{POLICIES}; got 'ignore'"),
+        ("skpi", f"{POLICIES}; got 'skpi'; did you mean 'skip'?"),
+        ("Scale=retry", f"{POLICIES}; got 'retry'; did you mean 'retry:N'?"),
+        ("Scale=", f"{POLICIES}; got ''"),
         ("=skip", "--on-error takes NAME=VALUE; got '=skip'"),
     ],
 )
@@ -108,3 +140,66 @@ def test_policies_that_are_none(word: str, text: str) -> None:
     with pytest.raises(InputError) as caught:
         _policies([word])
     assert str(caught.value) == text
+
+
+def test_start_methods() -> None:
+    assert [_start_method(name) for name in ("", "fork", "spawn")] == ["", "fork", "spawn"]
+    with pytest.raises(InputError) as caught:
+        _start_method("frok")
+    assert str(caught.value) == ("--start-method takes fork, forkserver or spawn; got 'frok'; did you mean 'fork'?")
+
+
+@pytest.mark.parametrize(
+    ("words", "useless"),
+    [
+        ((), []),
+        (("-n", "1"), []),
+        (("-n", "2"), ["-n"]),
+        (("-n", "2", "--start-method", "fork"), ["-n", "--start-method"]),
+        (("-m", "multi", "-n", "2", "--start-method", "fork"), []),
+    ],
+)
+def test_options_that_do_nothing(words: tuple[str, ...], useless: list[str]) -> None:
+    assert [note.partition(" ")[0] for note in _notes(parsed(*words))] == useless
+
+
+def test_a_mapping_that_there_is_not() -> None:
+    with pytest.raises(UnknownName):
+        _notes(parsed("-m", "mutli"))
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--overwrite",), "--overwrite replaces the results that -o writes; say with -o where they are"),
+        (("-o", ""), "-o takes the name of a file or folder for results; got ''"),
+    ],
+)
+def test_results_that_cannot_be(words: tuple[str, ...], text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        _notes(parsed(*words))
+    assert str(caught.value) == text
+
+
+def opened(words: tuple[str, ...], end: Any) -> TerminalView:
+    graph = WorkflowGraph()
+    graph.connect(ProducerPE(), "output", end, "input") if end is not None else graph.add(ProducerPE())
+    view = TerminalView(quiet=True)
+    with contextlib.ExitStack() as open_files:
+        _open_results(parsed(*words), graph.freeze(), view, open_files)
+        view.result("ProducerPE0", "output", 5)
+    return view
+
+
+def test_results_have_a_file_for_each_unconnected_output(tmp_path: Path) -> None:
+    opened(("-o", f"{tmp_path}/new/"), None)
+    assert (tmp_path / "new" / "ProducerPE0.output.jsonl").read_text() == "5\n"
+
+
+def test_no_file_for_results_is_asked_for(tmp_path: Path) -> None:
+    assert opened((), None)._results is None
+
+
+def test_nothing_to_write_is_an_error() -> None:
+    with pytest.raises(InputError, match="-o has nothing to write: this workflow has no output that is left unconn"):
+        opened(("-o", "x"), ConsumerPE())

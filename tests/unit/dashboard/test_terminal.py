@@ -156,3 +156,53 @@ def test_the_progress_line_counts_per_pe(make_counters: Make) -> None:
 def test_what_was_verified(capsys: pytest.CaptureFixture[str]) -> None:
     TerminalView().verified("5 items")
     assert capsys.readouterr().err == "verified: 5 items\n"
+
+
+class Written:
+    """Where results go."""
+
+    def __init__(self) -> None:
+        self.items: list[object] = []
+
+    @property
+    def summary(self) -> str:
+        return f"{len(self.items)} items in a\x07 file"
+
+    def write(self, pe: str, port: str, item: object) -> None:
+        self.items.append((pe, port, item))
+
+
+def test_results_that_go_elsewhere_are_not_shown_but_said(
+    capsys: pytest.CaptureFixture[str], make_record: Make, make_counters: Make
+) -> None:
+    written = Written()
+    view = TerminalView()
+    view.write_to(written)
+    view.result("A0", "output", 1)
+    view.result("A0", "output", [2])
+    finish(view, make_record(), [make_counters("A0")])
+    captured = capsys.readouterr()
+    assert written.items == [("A0", "output", 1), ("A0", "output", [2])]
+    assert captured.out == ""
+    assert captured.err.splitlines()[-1] == "written: 2 items in a file"
+
+
+def test_results_that_go_elsewhere_leave_quiet_nothing_to_say(
+    capsys: pytest.CaptureFixture[str], make_record: Make
+) -> None:
+    view = TerminalView(quiet=True)
+    view.write_to(Written())
+    finish(view, make_record(), [])
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_that_failed_says_what_was_written(capsys: pytest.CaptureFixture[str], make_counters: Make) -> None:
+    def fail() -> None:
+        with TerminalView() as view:
+            view.write_to(Written())
+            view.started(DIRECTORY, PLAN, lambda: [make_counters("A0")])
+            raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        fail()
+    assert capsys.readouterr().err.splitlines()[-1] == "written: 0 items in a file"

@@ -191,7 +191,7 @@ def test_a_pe_that_is_called_with_nothing_though_it_has_an_input_is_told() -> No
     graph.add(Works())
     workflow = graph.freeze()
     assert said(workflow, None) == [
-        'nothing feeds Works0, which is called with nothing; give it items as {"Works0": [{"input": …}]}'
+        'Works0 has inputs and is called with nothing; give it items as {"Works0": [{"input": …}]}'
     ]
     assert said(workflow, {"Works": [{"input": 1}]}) == said(workflow, 0) == []
 

@@ -119,3 +119,12 @@ def test_a_run_that_is_stuck_says_so(make_bench: Make) -> None:
     with pytest.raises(RunError) as caught:
         run_alone(worker)
     assert str(caught.value) == ("the run is stuck: no stage can go on and not all have finished; please report this")
+
+
+def test_a_result_that_is_not_taken_is_no_failure_of_the_pe(make_job: Make, observed: Observed) -> None:
+    class Full(Observed):
+        def result(self, pe: str, port: str, item: Any) -> None:
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        SimpleMapping().run(make_job([Numbers()], [], inputs=2), Full(), Interruption())

@@ -58,8 +58,10 @@ def test_stateless_pes_are_replicated_together() -> None:
         "A1: 3 instance(s): declared stateless = True",
         "B2: 3 instance(s): declared stateless = True",
         "C3: 1 instance(s): declared stateless = False",
-        "C3: keeps state, and gets its items in an order that differs between runs, since B2 has 3 instances; "
-        "`ordered = True` on it keeps the order, at the price of these",
+        (
+            "C3: keeps state, and gets its items in an order that differs between runs, since B2 has 3 instances; "
+            "`ordered = True` on it keeps the order, at the price of these"
+        ),
     )
 
 
