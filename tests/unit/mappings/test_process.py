@@ -101,7 +101,7 @@ def test_a_worker_that_did_not_inherit_its_job_is_sent_it(
 
     launcher, own = ends
     job: Job = make_job([Numbers()], [])
-    launcher.send(message("job", payload=pickle.dumps(job.seed)))
+    launcher.send(message("job", [], payload=pickle.dumps(job.seed)))
     launcher.send(message("stop"))
     got, rest = _await_job(own)
     assert got == job.seed  # type: ignore[comparison-overlap]
