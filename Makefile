@@ -48,6 +48,10 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 $(VENV)/.test: $(VENV)/.demo
 	@echo "Installing what the tests need (once) ..."
 	@$(BIN)/pip install -q --disable-pip-version-check -e '.[seismology,test,lint]'
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/peers/stream-d4py stream-d4py==2.9.1
+	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/peers/dispel4py dispel4py==1.2.1
 	@touch $@
 
 clean:  ## remove what was made

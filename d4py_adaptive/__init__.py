@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from d4py_adaptive.dataflow.patterns import BasePE, ConsumerPE, IterativePE, ProducerPE, SimpleFunctionPE
     from d4py_adaptive.dataflow.pe import GenericPE
     from d4py_adaptive.runtime.api import RunResult, run
+    from d4py_adaptive.runtime.result_reading import read_results
 
 __all__ = [
     "BasePE",
@@ -23,6 +24,7 @@ __all__ = [
     "SimpleFunctionPE",
     "WorkflowGraph",
     "create_iterative_chain",
+    "read_results",
     "run",
 ]
 
@@ -31,6 +33,7 @@ _HOMES = {
     "dataflow.patterns": ("BasePE", "ConsumerPE", "IterativePE", "ProducerPE", "SimpleFunctionPE"),
     "dataflow.pe": ("GenericPE",),
     "runtime.api": ("RunResult", "run"),
+    "runtime.result_reading": ("read_results",),
 }
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import d4py_adaptive
+
 README = (Path(__file__).parents[2] / "README.md").read_text()
 EXPECTED = {("to", 4), ("be", 2), ("or", 2), ("not", 2), ("see", 2)}
 
@@ -21,7 +23,11 @@ def words(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("arguments", re.findall(r"^    d4py run words\.py(.*?)#", README, re.MULTILINE))
 def test_the_workflow_runs_as_shown(words: Path, arguments: str) -> None:
     command = [sys.executable, "-m", "d4py_adaptive", "run", str(words), *arguments.split()]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=words.parent)
+    if "-o" in arguments:
+        results = d4py_adaptive.read_results(words.parent / arguments.split()[-1])
+        assert {tuple(pair) for pair in results["Count2"]["output"]} == EXPECTED
+        return
     assert {line.partition(": ")[2] for line in ended.stdout.splitlines()} == {str(pair) for pair in EXPECTED}
     assert ("verified" in ended.stderr) == ("--verify" in arguments)
 
