@@ -80,7 +80,7 @@ def _add_errors(group: argparse._ArgumentGroup) -> None:
 
 def call(options: argparse.Namespace) -> int:
     """Do it; the exit code."""
-    from d4py_adaptive.cli.loading import load
+    from d4py_adaptive.cli.loading import load, pairs
     from d4py_adaptive.dashboard.terminal import TerminalView
     from d4py_adaptive.runtime.session import RunOptions, enact
 
@@ -97,7 +97,7 @@ def call(options: argparse.Namespace) -> int:
     notes = _notes(options)
     inputs = _inputs(options)
     inputs_again = copy.deepcopy(inputs) if options.verify else None
-    loaded = load(options.workflow, options.attribute, _pairs(options.param, "-p"))
+    loaded = load(options.workflow, options.attribute, pairs(options.param, "-p"))
     if options.split_sources and loaded.graph.partitions is None:
         loaded.graph.partition_sources()
     run_options = replace(run_options, by_value=loaded.by_value, workflow=loaded.name)
@@ -123,7 +123,7 @@ def _open_results(
 ) -> None:
     """Make ready where results are to be written, if anywhere: earlier ones are gone from here on, if they may be."""
     if options.output is not None:
-        from d4py_adaptive.runtime.result_files import open_results
+        from d4py_adaptive.runtime.results.writing import open_results
 
         if not workflow.results:
             raise InputError("-o has nothing to write: this workflow has no output that is left unconnected")
@@ -221,22 +221,13 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return values
 
 
-def _pairs(words: list[str], option: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not name:
-            raise InputError(f"{option} takes NAME=VALUE; got {word!r}")
-        pairs[name] = value
-    return pairs
-
-
 def _policies(words: list[str]) -> dict[str, str]:
     """What `--on-error` says: `PE=WHAT` for one PE, `WHAT` for all."""
+    from d4py_adaptive.cli.loading import pairs
     from d4py_adaptive.errors import WorkflowError
     from d4py_adaptive.mappings.error_policy import parse_policy
 
-    policies = _pairs([word if "=" in word else f"*={word}" for word in words], "--on-error")
+    policies = pairs([word if "=" in word else f"*={word}" for word in words], "--on-error")
     for what in policies.values():
         try:
             parse_policy(what, "--on-error")

@@ -303,6 +303,7 @@ def parallel_aggregate(inst_pe: GenericPE, reduce_pe: GenericPE) -> CompositePE:
     reduce_pe.inputconnections[BasePE.INPUT_NAME][GROUPING] = "global"
     reduce_pe.numprocesses = 1
     composite = CompositePE()
+    composite.name = f"parallel {inst_pe.name}"
     composite.connect(inst_pe, BasePE.OUTPUT_NAME, reduce_pe, BasePE.INPUT_NAME)
     composite.map_input("input", inst_pe, BasePE.INPUT_NAME)
     composite.map_output("output", reduce_pe, BasePE.OUTPUT_NAME)

@@ -83,7 +83,7 @@ class WorkflowGraph:
             if not hasattr(pe, "inputconnections"):
                 raise WorkflowError(f"{type(pe).__name__}.__init__ must call its base class's __init__ first")
             before = list(_leaves(self))
-            pe.id = _new_id(pe, len(before), {other.id for other in before})
+            pe.id = new_id(pe, len(before), {other.id for other in before})
         node = WorkflowNode(pe)
         self.nodes[id(pe)] = node
         return node
@@ -141,6 +141,9 @@ class WorkflowGraph:
         streams: list[Stream] = []
         seen: Counter[str] = Counter()
         for source, output, target, input_ in _flat_connections(self):
+            for pe in (source, target):
+                if id(pe) not in ids:
+                    raise WorkflowError(f"a composite PE's port is mapped to {pe.name}, which is not in it; add it")
             name = f"{ids[id(source)]}.{output}->{ids[id(target)]}.{input_}"
             seen[name] += 1
             stream_id = name if seen[name] == 1 else f"{name}#{seen[name]}"
@@ -202,6 +205,7 @@ def create_iterative_chain(
         WorkflowError: there is no function.
     """
     chain = CompositePE()
+    chain.name = "chain"
     previous: SimpleFunctionPE | None = None
     for entry in functions:
         function, params = entry if isinstance(entry, tuple | list) else (entry, {})
@@ -220,6 +224,10 @@ def create_iterative_chain(
     return chain
 
 
+def _name(pe: GenericPE | WorkflowGraph) -> str:
+    return str(getattr(pe, "id", None) or getattr(pe, "name", None) or type(pe).__name__)
+
+
 def _ports(pe: GenericPE | WorkflowGraph, kind: str) -> Iterable[str]:
     if isinstance(pe, WorkflowGraph):
         return pe.inputmappings if kind == "input" else pe.outputmappings
@@ -229,24 +237,32 @@ def _ports(pe: GenericPE | WorkflowGraph, kind: str) -> Iterable[str]:
 def _require_port(pe: GenericPE | WorkflowGraph, kind: str, port: str) -> None:
     known = list(_ports(pe, kind))
     if port not in known:
-        name = getattr(pe, "id", type(pe).__name__)
         raise WorkflowError(
-            f"{name} has no {kind} {port!r}{did_you_mean(str(port), known)}; its {kind}s: {', '.join(known) or 'none'}"
+            f"{_name(pe)} has no {kind} {port!r}{did_you_mean(str(port), known)}; "
+            f"its {kind}s: {', '.join(known) or 'none'}"
         )
 
 
-def _leaves(graph: WorkflowGraph) -> Iterator[GenericPE]:
+def _leaves(graph: WorkflowGraph, around: tuple[WorkflowGraph, ...] = ()) -> Iterator[GenericPE]:
     """The PEs of a graph and of its composites, in the order they were added."""
+    if graph in around:
+        raise WorkflowError(f"composite PE {_name(graph)} contains itself; it can only contain others")
     for node in graph.nodes.values():
         if isinstance(node.obj, WorkflowGraph):
-            yield from _leaves(node.obj)
+            yield from _leaves(node.obj, (*around, graph))
         else:
             yield node.obj
 
 
 def _inner(pe: GenericPE | WorkflowGraph, kind: str, port: str) -> tuple[GenericPE, str]:
     """The PE and port that a composite's port stands for, all levels down."""
+    passed: list[tuple[GenericPE | WorkflowGraph, str]] = []
     while isinstance(pe, WorkflowGraph):
+        if (pe, port) in passed:
+            raise WorkflowError(
+                f"{kind} {port!r} of composite PE {_name(pe)} is mapped to itself; map it to a PE inside"
+            )
+        passed.append((pe, port))
         _require_port(pe, kind, port)
         pe, port = (pe.inputmappings if kind == "input" else pe.outputmappings)[port]
     _require_port(pe, kind, port)
@@ -283,15 +299,15 @@ def _partitions(graph: WorkflowGraph, ids: dict[int, str]) -> tuple[tuple[str, .
 def _number(pes: list[GenericPE]) -> dict[int, str]:
     taken: set[str] = set()
     for number, pe in enumerate(pes):
-        pe.id = _new_id(pe, number, taken)
+        pe.id = new_id(pe, number, taken)
         taken.add(pe.id)
     if len({id(pe) for pe in pes}) != len(pes):
         raise WorkflowError("one PE stands in two composites of this workflow; create a PE of its own for each")
     return {id(pe): pe.id for pe in pes}
 
 
-def _new_id(pe: GenericPE, number: int, taken: set[str]) -> str:
-    """The PE's name and a counter; a mark more where two names that end in digits would meet."""
+def new_id(pe: GenericPE, number: int, taken: set[str]) -> str:
+    """The id of a PE that is added as number `number`: its name and that; a mark more where the id is taken."""
     new = f"{pe.name}{number}"
     while new in taken:
         new += "_"

@@ -6,6 +6,7 @@ import io
 import pickle
 from collections import ChainMap
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from d4py_adaptive.errors import WireError
@@ -80,6 +81,18 @@ class PlainWire:
         return pickle.loads(body, buffers=buffers)
 
 
+@cache
+def pickler_by_value() -> Any:
+    """Cloudpickle's pickler, but for open files, which it would send as a copy of their text."""
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        # The table is read from the class alone.
+        dispatch_table = ChainMap({io.TextIOWrapper: _refuse_file}, cloudpickle.Pickler.dispatch_table)
+
+    return Pickler
+
+
 def _refuse_file(file: io.TextIOWrapper) -> Any:
     raise TypeError(f"an open file ({file.name!r}) cannot leave its process; send its name")
 
@@ -93,16 +106,11 @@ def dump(item: object, buffer_callback: Any = None, buffers: list[bytes] | None 
     try:
         return pickle.dumps(item, 5, buffer_callback=buffer_callback)
     except Exception:  # noqa: BLE001 - a user's __reduce__ may raise anything; the second try decides
-        import cloudpickle
-
         if buffers is not None:
             buffers.clear()
         try:
             stream = io.BytesIO()
-            pickler = cloudpickle.Pickler(stream, 5, buffer_callback=buffer_callback)
-            # By itself it would send an open file as a copy of its text.
-            pickler.dispatch_table = ChainMap({io.TextIOWrapper: _refuse_file}, pickler.dispatch_table)
-            pickler.dump(item)
+            pickler_by_value()(stream, 5, buffer_callback=buffer_callback).dump(item)
             return stream.getvalue()
         except Exception as error:
             raise WireError(

@@ -17,7 +17,7 @@ import pytest
 from real_processes import FLOWS, PATIENCE_S, D4py, eventually
 
 from d4py_adaptive.dataflow.digest import digest
-from d4py_adaptive.runtime.result_files import read_results
+from d4py_adaptive.runtime.results.writing import read_results
 
 MAPPINGS = {
     "simple": ("-m", "simple"),
@@ -242,7 +242,7 @@ def test_objects_are_read_in_another_process(tmp_path: Path) -> None:
     (tmp_path / "__main__.py").touch()  # which is not the main module of either process
     write = (
         "import importlib.util, sys, flow\n"
-        "from d4py_adaptive.runtime.result_files import open_results\n"
+        "from d4py_adaptive.runtime.results.writing import open_results\n"
         "spec = importlib.util.spec_from_file_location('d4py_workflow_my-flow', 'my-flow.py')\n"
         "mine = sys.modules[spec.name] = importlib.util.module_from_spec(spec)\n"
         "spec.loader.exec_module(mine)\n"
@@ -252,7 +252,7 @@ def test_objects_are_read_in_another_process(tmp_path: Path) -> None:
         "        results.write('A', 'out', item)\n"
     )
     reading = (
-        "from d4py_adaptive.runtime.result_files import read_results\n"
+        "from d4py_adaptive.runtime.results.writing import read_results\n"
         "items = read_results('r.jsonl', allow_pickle=True)['A']['out']\n"
         "print(*[list(vars(item).values())[0] for item in items])\n"
     )

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from d4py_adaptive import ConsumerPE, ProducerPE, WorkflowGraph
-from d4py_adaptive.cli.run import _inputs, _notes, _open_results, _pairs, _policies, _start_method, add_arguments
+from d4py_adaptive.cli.loading import pairs
+from d4py_adaptive.cli.run import _inputs, _notes, _open_results, _policies, _start_method, add_arguments
 from d4py_adaptive.dashboard.terminal import TerminalView
 from d4py_adaptive.errors import InputError, UnknownName
 
@@ -102,13 +103,13 @@ def test_inputs_that_do_not_fit(tmp_path: Path, words: tuple[str, str], text: st
 
 
 def test_parameters() -> None:
-    assert _pairs(["a=1", "b=x=y", "c=", "a=2"], "-p") == {"a": "2", "b": "x=y", "c": ""}
+    assert pairs(["a=1", "b=x=y", "c=", "a=2"], "-p") == {"a": "2", "b": "x=y", "c": ""}
 
 
 @pytest.mark.parametrize("word", ["a", "=1", "", "="])
 def test_parameters_that_are_none(word: str) -> None:
     with pytest.raises(InputError) as caught:
-        _pairs([word], "-p")
+        pairs([word], "-p")
     assert str(caught.value) == f"-p takes NAME=VALUE; got {word!r}"
 
 

@@ -381,3 +381,29 @@ class TestPartitions:
         graph.add(show)
         graph.partition_sources()
         assert graph.freeze().partitions == (("Numbers0", "Show2"), ("PE_abs1",))
+
+
+def test_a_composite_that_contains_itself_is_refused() -> None:
+    composite, graph = CompositePE(), WorkflowGraph()
+    composite.add(composite)
+    graph.add(composite)
+    with pytest.raises(WorkflowError, match="composite PE CompositePE contains itself"):
+        graph.freeze()
+
+
+def test_a_port_that_is_mapped_to_itself_is_refused() -> None:
+    composite, graph = CompositePE(), WorkflowGraph()
+    composite.add(Show())
+    composite.map_input("input", composite, "input")
+    graph.connect(Numbers(), "output", composite, "input")
+    with pytest.raises(WorkflowError, match="input 'input' of composite PE CompositePE is mapped to itself"):
+        graph.freeze()
+
+
+def test_a_port_that_is_mapped_to_a_pe_outside_is_refused() -> None:
+    composite, graph = CompositePE(), WorkflowGraph()
+    composite.add(Scale())
+    composite.map_input("input", Show(), "input")
+    graph.connect(Numbers(), "output", composite, "input")
+    with pytest.raises(WorkflowError, match="a composite PE's port is mapped to Show, which is not in it; add it"):
+        graph.freeze()

@@ -4,6 +4,7 @@ import pickle
 import struct
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -170,3 +171,12 @@ def test_dump_without_a_callback_keeps_everything_inside() -> None:
 def test_an_encoded_item_survives_as_it_is() -> None:
     encoded = Encoded(b"body", (b"buffer",), 10)
     assert pickle.loads(pickle.dumps(encoded)) == encoded
+
+
+def test_an_open_file_is_refused_beside_what_goes_by_value(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("its text")
+    with (
+        (tmp_path / "x").open() as file,
+        pytest.raises(WireError, match=r"an open file \(.*x'\) cannot leave its proc"),
+    ):
+        dump({"file": file, "code": lambda: 1})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from d4py_adaptive.runtime.tagged_values import Beside, Tagger
+    from d4py_adaptive.runtime.results.tagged_values import Beside, Tagger
 
 
 def tag(value: Any, beside: Beside, tagger: Tagger) -> Any:
@@ -24,14 +24,22 @@ def tag(value: Any, beside: Beside, tagger: Tagger) -> Any:
 
 def _scalar(value: Any, beside: Beside, tagger: Tagger) -> Any:
     if isinstance(value, np.datetime64):
-        text = str(value)
-        if np.array(text, value.dtype).view("i8") == value.view("i8"):
+        if text := _text_of(value):
             return {"$datetime64": text, "dtype": value.dtype.str}
     elif isinstance(value, np.timedelta64):
         return {"$timedelta64": int(value.view("i8")), "dtype": value.dtype.str}
     elif not isinstance(value, np.longdouble | np.clongdouble | np.void):
         return tagger.tag(value.item())
     return _array(np.asarray(value), beside)
+
+
+def _text_of(moment: Any) -> str:
+    """The text of a `datetime64`, if it says that moment; years of 18 digits may not fit NumPy's own arithmetic."""
+    try:
+        text = str(moment)
+        return text if np.array(text, moment.dtype).view("i8") == moment.view("i8") else ""
+    except (OverflowError, ValueError):
+        return ""
 
 
 def _array(value: Any, beside: Beside) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class SideFiles:
         Raises:
             RunError: that failed.
         """
-        from d4py_adaptive.runtime.tagged_arrays import write_npy
+        from d4py_adaptive.runtime.results.tagged_arrays import write_npy
 
         return self._write("npy", lambda file: write_npy(file, array))
 

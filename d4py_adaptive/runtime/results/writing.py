@@ -32,9 +32,9 @@ from types import TracebackType
 
 from d4py_adaptive.clock import Clock, monotonic_ns
 from d4py_adaptive.errors import D4pyError, InputError, RunError, WireError
-from d4py_adaptive.runtime.result_disk import not_written
-from d4py_adaptive.runtime.result_layout import Folder, Layout, OneFile, Place
-from d4py_adaptive.runtime.result_reading import read_results
+from d4py_adaptive.runtime.results.disk import not_written
+from d4py_adaptive.runtime.results.layout import Folder, Layout, OneFile, Place
+from d4py_adaptive.runtime.results.reading import read_results
 
 __all__ = ["ResultWriter", "open_results", "read_results"]
 

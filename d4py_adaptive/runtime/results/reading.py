@@ -16,9 +16,9 @@ from typing import Any
 from uuid import UUID
 
 from d4py_adaptive.errors import InputError, MissingDependency
-from d4py_adaptive.runtime.pickled import class_of, unpickled
-from d4py_adaptive.runtime.result_layout import read_index
-from d4py_adaptive.runtime.tagged_values import FACTORIES
+from d4py_adaptive.runtime.results.layout import read_index
+from d4py_adaptive.runtime.results.pickled import class_of, unpickled
+from d4py_adaptive.runtime.results.tagged_values import FACTORIES
 
 
 def read_results(path: str | Path, allow_pickle: bool = False) -> dict[str, dict[str, list[Any]]]:
@@ -107,7 +107,7 @@ class _Untagger:
         return UTCDateTime(ns=content["ns"], precision=content["precision"])
 
     def _npy(self, content: dict[str, Any]) -> Any:
-        from d4py_adaptive.runtime.tagged_arrays import read_npy
+        from d4py_adaptive.runtime.results.tagged_arrays import read_npy
 
         path = self._folder / content["$npy"]
         try:
@@ -116,7 +116,7 @@ class _Untagger:
             raise InputError(f"the array in {path} cannot be read: {error}") from error
 
     def _array_like(self, content: dict[str, Any]) -> Any:
-        from d4py_adaptive.runtime import tagged_arrays
+        from d4py_adaptive.runtime.results import tagged_arrays
 
         return tagged_arrays.untag(content)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from d4py_adaptive.errors import InputError
-from d4py_adaptive.runtime.result_disk import LineFile, SideFiles, clear_side_files
-from d4py_adaptive.runtime.tagged_values import Tagger
+from d4py_adaptive.runtime.results.disk import LineFile, SideFiles, clear_side_files
+from d4py_adaptive.runtime.results.tagged_values import Tagger
 
 INDEX = "outputs.json"
 """The file of a results folder that says which output is in which file; its being there makes the folder ours."""

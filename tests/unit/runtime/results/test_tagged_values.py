@@ -22,7 +22,7 @@ from hypothesis.extra import numpy as hnp
 
 from d4py_adaptive.dataflow.digest import digest
 from d4py_adaptive.errors import InputError, WireError
-from d4py_adaptive.runtime.result_files import open_results, read_results
+from d4py_adaptive.runtime.results.writing import open_results, read_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,30 @@ class Careful:
 
     def __getstate__(self) -> dict[str, Any]:
         return {"number": self.number}
+
+
+class Slotted:
+    __slots__ = ("extra",)
+
+
+@dataclass(slots=True)
+class More(Slotted):
+    number: int
+
+
+@dataclass
+class Strict:
+    number: int
+
+    @property  # type: ignore[no-redef]
+    def number(self) -> int:
+        if "kept" in vars(self):
+            raise RuntimeError("not now")
+        return 0
+
+    @number.setter
+    def number(self, value: int) -> None:
+        self.kept = value
 
 
 class Pair(NamedTuple):
@@ -135,7 +159,7 @@ hashable_leaves = st.one_of(
     st.decimals().filter(lambda number: not number.is_snan()),
     st.fractions(), st.uuids(), st.dates(), st.times(), st.timedeltas(),
     st.datetimes(timezones=st.sampled_from([None, UTC, timezone(timedelta(hours=-5, seconds=3))])),
-    st.builds(PosixPath, st.text("ab/.", max_size=5)), st.sampled_from([Phase.S, Side.EAST, Level.HIGH]),
+    st.sampled_from([PosixPath("a/b"), PosixPath("/"), Phase.S, Side.EAST, Level.HIGH]),
 )  # fmt: skip
 hashables = st.recursive(
     hashable_leaves,
@@ -282,6 +306,18 @@ def test_a_dataclass_that_holds_more_than_its_fields_is_pickled(tmp_path: Path) 
     assert there_and_back(window).later == "added"
 
 
+def test_a_dataclass_whose_fields_do_not_tell_all_is_pickled(tmp_path: Path) -> None:
+    more, whole, unset = More(1), More(2), Window(np.arange(1.0))
+    more.extra = "added"
+    del unset.notes
+    lines = written(tmp_path, more, whole, unset, Strict(3))
+    assert [next(iter(line)) for line in lines] == ["$pickle", "$object", "$pickle", "$pickle"]
+    items = read_results(tmp_path / "r", allow_pickle=True)["A"]["out"]
+    assert items[0].extra == "added"
+    assert (items[1], vars(items[3])) == (More(2), {"kept": 3})
+    assert list(vars(items[2])) == ["samples"]
+
+
 def test_classes_of_one_place_are_kept_whole() -> None:
     @dataclass
     class Inner:
@@ -344,9 +380,9 @@ def test_an_array_is_a_npy_file(tmp_path: Path, array: Any) -> None:
         np.dtype("f8", metadata={"unit": "m"}),
         np.dtype([("a", np.dtype("f8", metadata={"unit": "m"}))]),
         np.dtype({"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 2]}),
-        np.dtypes.StringDType(),
+        *([np.dtypes.StringDType()] if hasattr(np.dtypes, "StringDType") else []),  # from NumPy 2 on
     ],
-    ids=["metadata", "metadata inside", "overlapping", "text of any length"],
+    ids=repr,
 )
 def test_an_array_that_npy_cannot_keep_whole_is_pickled(tmp_path: Path, dtype: Any) -> None:
     array = np.zeros(2, dtype)
@@ -364,15 +400,14 @@ def test_an_array_that_npy_cannot_keep_whole_is_pickled(tmp_path: Path, dtype: A
         np.longdouble(1) / 3,
         np.clongdouble(1j) / 3,
         np.zeros(1, dtype=[("a", "i4"), ("b", "f8")])[0],
-        np.datetime64("NaT"),
         np.datetime64("NaT", "D"),
         np.datetime64(2**62, "Y"),
         np.array(1720172530399113302).view("M8[7Y]")[()],  # whose text is another moment's
         np.datetime64("-0044-03-15"),
-        np.timedelta64("NaT"),
+        np.timedelta64("NaT", "s"),
         np.timedelta64(3, "25s"),
     ],
-    ids=repr,
+    ids=lambda scalar: scalar.dtype.str,
 )
 def test_scalars_that_are_no_plain_numbers(scalar: Any) -> None:
     again = there_and_back(scalar, allow_pickle=False)
@@ -390,6 +425,7 @@ def test_scalars_that_are_no_plain_numbers(scalar: Any) -> None:
         np.ma.masked_array(["a", "b"], [1, 0]),
         np.ma.masked_array(["a", "b"], [1, 0], fill_value="x"),
         np.ma.masked_array([(1, 2.0)], mask=[(1, 0)], dtype=[("a", "i4"), ("b", "f8")]),
+        np.ma.masked_array([((1, 2),)], mask=[((1, 0),)], dtype=[("a", "2f8")]),
         np.ma.masked_array(np.array(["2024-01-01"], "M8[s]"), [1]),
         np.ma.masked_array(np.array([1, "a"], object), [1, 0]),
     ],
@@ -400,8 +436,8 @@ def test_a_masked_array_keeps_what_is_under_its_mask(array: Any) -> None:
     assert type(again) is np.ma.MaskedArray
     assert again.dtype == array.dtype
     assert again.shape == array.shape
-    assert again.data.tolist() == array.data.tolist()
-    assert np.ma.getmaskarray(again).tolist() == np.ma.getmaskarray(array).tolist()
+    assert digest(again.data) == digest(array.data)
+    assert digest(np.ma.getmaskarray(again)) == digest(np.ma.getmaskarray(array))
     assert (again.mask is np.ma.nomask) == (array.mask is np.ma.nomask)
     assert str(again.fill_value) == str(array.fill_value)
     assert again.hardmask == array.hardmask

@@ -6,11 +6,11 @@ import importlib
 import io
 import pickle
 import sys
-from collections import ChainMap
 from functools import cache
 from typing import Any
 
 from d4py_adaptive.errors import InputError, WireError
+from d4py_adaptive.wire.encoding import pickler_by_value
 
 
 def pickled(value: object) -> bytes:
@@ -29,28 +29,13 @@ def pickled(value: object) -> bytes:
         cloudpickle.register_pickle_by_value(module)
     try:
         stream = io.BytesIO()
-        _pickler()(stream, 5).dump(value)
+        pickler_by_value()(stream, 5).dump(value)
         return stream.getvalue()
     except Exception as error:
         raise WireError(f"{type(value).__name__}: {type(error).__name__}: {error}") from error
     finally:
         if by_value:
             cloudpickle.unregister_pickle_by_value(module)
-
-
-@cache
-def _pickler() -> Any:
-    import cloudpickle
-
-    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-        # By itself it would keep an open file as a copy of its text. The table is read from the class alone.
-        dispatch_table = ChainMap({io.TextIOWrapper: _refuse_file}, cloudpickle.Pickler.dispatch_table)
-
-    return Pickler
-
-
-def _refuse_file(file: io.TextIOWrapper) -> Any:
-    raise TypeError(f"an open file ({file.name!r}) cannot be kept; keep its name")
 
 
 def unpickled(data: bytes, kind: str) -> Any:

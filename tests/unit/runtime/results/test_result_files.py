@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from d4py_adaptive.errors import InputError, RunError, WireError
-from d4py_adaptive.runtime import result_disk
-from d4py_adaptive.runtime.result_files import FLUSH_BYTES, ResultWriter, open_results, read_results
+from d4py_adaptive.runtime.results import disk as result_disk
+from d4py_adaptive.runtime.results.writing import FLUSH_BYTES, ResultWriter, open_results, read_results
 
 
 def fill(results: ResultWriter, *items: object, pe: str = "A", port: str = "out") -> None:

@@ -33,7 +33,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from d4py_adaptive.errors import WireError
-from d4py_adaptive.runtime.pickled import class_name, is_importable, pickled
+from d4py_adaptive.runtime.results.pickled import class_name, is_importable, pickled
 
 INLINE_PICKLE_BYTES = 4096
 """A pickle up to this size stands in its line; a larger one would make lines that nobody can read."""
@@ -121,7 +121,7 @@ class Tagger:
         """A value of a class that is not in the table."""
         numpy = sys.modules.get("numpy")
         if numpy is not None and isinstance(value, numpy.generic | numpy.ndarray):
-            from d4py_adaptive.runtime import tagged_arrays
+            from d4py_adaptive.runtime.results import tagged_arrays
 
             tagged = tagged_arrays.tag(value, self._beside, self)
             return self.pickle(value) if tagged is None else tagged
@@ -154,10 +154,10 @@ def _fields_of(value: Any) -> dict[str, Any] | None:
         return dict(zip(kind._fields, value, strict=True)) if plain else None
     if not is_dataclass(kind) or kind.__new__ is not object.__new__ or kind.__reduce_ex__ is not object.__reduce_ex__:
         return None
-    names = [field.name for field in fields(kind)]
-    if not vars(value).keys() <= set(names) if hasattr(value, "__dict__") else False:
-        return None
-    return {name: getattr(value, name) for name in names} if all(hasattr(value, name) for name in names) else None
+    names = {field.name for field in fields(kind)}
+    slots = {slot for base in kind.__mro__ for slot in vars(base).get("__slots__", ())} - {"__weakref__"}
+    inside = {name: getattr(value, name) for name in slots if hasattr(value, name)} | getattr(value, "__dict__", {})
+    return {field.name: inside[field.name] for field in fields(kind)} if inside.keys() == names else None
 
 
 FACTORIES: dict[str, Callable[[], Any] | None] = {

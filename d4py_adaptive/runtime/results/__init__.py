@@ -1,0 +1,1 @@
+"""What a run's unconnected outputs gave, in files that lose nothing, and back."""
