@@ -109,8 +109,10 @@ def _work(number: int, job: Job | None, connections: dict[int, Connection]) -> N
 
 def _await_job(launcher: Connection) -> tuple[Job, list[Frame]]:
     """The job, which is the first thing the launcher sends, and what came with it."""
+    arrived = select.poll()
+    arrived.register(launcher, select.POLLIN)
     while not launcher.closed:
-        select.select([launcher], [], [])
+        arrived.poll()
         frames = launcher.receive(at_most=1)
         if frames:
             for module in read_message(frames[0])[1]:

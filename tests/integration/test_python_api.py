@@ -210,3 +210,14 @@ def test_nothing_is_left_open_by_many_runs(d4py: D4py) -> None:
     ended = d4py.python("script.py")
     ended.succeeds()
     assert ended.err == ""
+
+
+@every_method
+def test_a_process_with_many_open_files_can_start_workers(d4py: D4py, method: str) -> None:
+    held = (
+        "import os, resource\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))\n"
+        "held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1500)]\n"
+    )
+    (d4py.folder / "script.py").write_text(held + SCRIPT + RUN.format(method=method))
+    assert d4py.python("script.py").succeeds() == prints(d4py, method)

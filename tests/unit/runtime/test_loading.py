@@ -21,6 +21,7 @@ GRAPH = "g = WorkflowGraph()\ng.add(ProducerPE())\n"
 
 @pytest.fixture(autouse=True)
 def _untouched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    sys.modules.pop("flow", None)  # another test's
     modules, path = set(sys.modules), list(sys.path)
     monkeypatch.chdir(tmp_path)
     yield
