@@ -192,7 +192,7 @@ def test_the_least_and_the_greatest(values: list[Any], least: Any, greatest: Any
     assert (result(Min, values), result(Max, values)) == (least, greatest)
 
 
-@pytest.mark.parametrize("nan", [math.nan, np.float32("nan"), Decimal("NaN"), np.datetime64("NaT")])
+@pytest.mark.parametrize("nan", [math.nan, np.float32("nan"), Decimal("NaN"), np.datetime64("NaT", "s")])
 def test_nan_is_the_least_and_the_greatest(nan: Any) -> None:
     other = np.datetime64("2020") if isinstance(nan, np.datetime64) else type(nan)(1)
     for kind in (Min, Max):
