@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from d4py_adaptive.wire.encoding import Encoded
 
@@ -36,6 +37,10 @@ class Window:
         return max(2, min(self.items, int(self.target_ns / service_ns)))
 
 
+OFFER_NS = 200_000
+"""How long small values may wait for company in the middle of a PE's call, although their reader is idle."""
+
+
 @dataclass(slots=True)
 class Outlet:
     """The sender's end.
@@ -49,6 +54,9 @@ class Outlet:
         limit_bytes: bytes that may be sent in all, the last item's excess aside.
         batch_ports: for each item that waits for its frame, its input port.
         batch: the items that wait for their frame.
+        flat: small values that wait for their frame as they are, all for `flat_port`; never while `batch` holds any.
+        flat_bytes: bytes of those that were sent.
+        offer_at_ns: from when on a value is sent at once to a reader that has nothing else to read.
     """
 
     sender: int
@@ -61,6 +69,10 @@ class Outlet:
     batch_ports: list[int] = field(default_factory=list)
     batch: list[Encoded] = field(default_factory=list)
     batch_bytes: int = 0
+    flat: list[Any] = field(default_factory=list)
+    flat_port: int = 0
+    flat_bytes: int = 0
+    offer_at_ns: int = 0
 
     @property
     def has_room(self) -> bool:
@@ -111,24 +123,31 @@ class Inlet:
     end: int | None = None
     low: int = 0
     low_bytes: int = 0
-    early: dict[int, tuple[list[int], list[Encoded]]] = field(default_factory=dict)
+    early: dict[int, tuple[list[int], list[Encoded], int]] = field(default_factory=dict)
 
     @property
     def closed(self) -> bool:
         """Whether everything the sender wrote has arrived, and it has said that this was all."""
         return self.end is not None and self.arrived == self.end
 
-    def accept(self, first: int, ports: list[int], items: list[Encoded]) -> Iterator[tuple[int, Encoded]]:
-        """Yield the items that are next in order; what came too early waits for what it overtook."""
-        self.early[first] = (ports, items)
-        while self.arrived in self.early:
-            ports, items = self.early.pop(self.arrived)
-            self.arrived += len(items)
-            yield from zip(ports, items, strict=True)
+    def accept(
+        self, first: int, ports: list[int], items: list[Encoded], together: int = 0
+    ) -> Iterator[tuple[int, Encoded, int]]:
+        """Yield what is next in order; what came too early waits for what it overtook.
 
-    def take(self, nbytes: int) -> None:
-        """Take note that one item has been processed."""
-        self.taken += 1
+        Yields:
+            The port, the item, and 0; or, where `together` items stand in one list, that list and their number.
+        """
+        self.early[first] = (ports, items, together)
+        while self.arrived in self.early:
+            ports, items, together = self.early.pop(self.arrived)
+            self.arrived += together or len(items)
+            for port, item in zip(ports, items, strict=True):
+                yield port, item, together
+
+    def take(self, nbytes: int, number: int = 1) -> None:
+        """Take note that items have been processed."""
+        self.taken += number
         self.taken_bytes += nbytes
 
     @property

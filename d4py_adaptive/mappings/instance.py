@@ -25,6 +25,7 @@ from d4py_adaptive.mappings.state_guard import StateGuard
 from d4py_adaptive.telemetry.board import Field, Row, State
 from d4py_adaptive.wire.copying import called_through, is_atomic, private_copy, unshared
 from d4py_adaptive.wire.encoding import dump
+from d4py_adaptive.wire.sizes import FLAT_NUMBERS, flat_bytes
 
 if TYPE_CHECKING:
     from d4py_adaptive.mappings.replica import Replica
@@ -39,13 +40,17 @@ _WRITE_CALLS = (GenericPE._write.__code__, GenericPE.write.__code__)
 _UNKNOWN = -1
 
 
-def _references_of_a_local() -> int:
-    """What `sys.getrefcount` says of a dictionary that only one local variable holds."""
+def _references_of_an_argument() -> int:
+    """What `sys.getrefcount` says of a dictionary that only one local variable of our caller holds."""
+
+    def count(argument: dict[str, object]) -> int:
+        return sys.getrefcount(argument)
+
     alone: dict[str, object] = {}
-    return sys.getrefcount(alone)
+    return count(alone)
 
 
-_ALONE = _references_of_a_local()
+_SHARED_WITH_CALLER = _references_of_an_argument()
 
 
 class Unwind(BaseException):
@@ -106,6 +111,8 @@ class Instance:
         self._digests = digests
         self._held: list[tuple[str, Any]] | None = None
         self._trying = False
+        self._quick: dict[str, tuple[QueuedReader, Outlet]] = {}
+        self._quick_for = -1
         pe._runtime = self
 
     def preprocess(self) -> None:
@@ -153,6 +160,80 @@ class Instance:
         if self._guard is not None:
             self._look(self._guard.after_item, self.calls)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing has to be done before or after each single call, so that many can be made in a row."""
+        return not self._careful and self._digests is None
+
+    def feed_run(self, values: list[Any], port: str, nbytes: int) -> None:
+        """Process small values one after the other."""
+        if not self.is_plain:
+            for value in values:
+                self.feed({port: value}, port)
+            self.bytes_in += nbytes
+            return
+        self.items_in += len(values)
+        self.bytes_in += nbytes
+        self.calls += 1
+        self._call(_PROCESS, "process", port, self._process_all, [{port: value} for value in values])
+        if self._guard is not None:
+            self._look(self._guard.after_item, self.calls)
+
+    def call_run(self, number: int) -> None:
+        """Call a source so many times."""
+        self.calls += 1
+        self._call(_PROCESS, "process", "", self._process_all, [{} for _ in range(number)])
+
+    def _process_all(self, run: list[dict[str, Any]]) -> None:
+        """Call the PE once for each of the inputs, of which the first is counted already, and write what it returns."""
+        process, worker, row = self.pe.process, self.replica.worker, self.row
+        quick = self._quick_readers()
+        self.calls -= 1
+        for inputs in run:
+            self.calls += 1
+            outputs = process(inputs)
+            if outputs is None:
+                continue
+            if type(outputs) is dict and len(outputs) == 1 and not worker.ending:
+                ((port, item),) = outputs.items()
+                found = quick.get(port)
+                if found is not None and (type(item) in FLAT_NUMBERS or flat_bytes(item)):
+                    reader, outlet = found
+                    flat = outlet.flat
+                    if (
+                        flat
+                        and len(flat) < worker.flat_limit
+                        and outlet.sent < outlet.limit
+                        and outlet.flat_port == reader.port
+                    ):
+                        outlet.sent += 1
+                        flat.append(item)
+                    else:
+                        worker.put_flat(self.replica, outlet, reader.port, item)
+                    reader.items += 1
+                    self.items_out += 1
+                    continue
+                del item
+            row[_ITEM] = self.calls
+            self._write_returned(outputs)
+            quick = self._quick_readers()
+        for _, outlet in quick.values():
+            worker.offer(outlet)
+        if self.replica.restless:
+            self.replica.after_write()
+
+    def _quick_readers(self) -> dict[str, tuple[QueuedReader, Outlet]]:
+        """The outputs with one reader alone, in one instance that lives elsewhere: nothing to choose or copy."""
+        worker = self.replica.worker
+        if self._quick_for != worker.placing:
+            self._quick_for = worker.placing
+            self._quick = {
+                port: (queued[0], queued[0].outlets[0])
+                for port, (fused, queued) in self.readers.items()
+                if not fused and len(queued) == 1 and queued[0].is_single and not worker.is_here(queued[0].outlets[0])
+            }
+        return self._quick
+
     def _call(self, state: int, method: str, port: str, function: Callable[..., None], *inputs: Any) -> None:
         """Call the PE: time it without what it caused elsewhere, and turn what it raises into the run's failure."""
         replica, row, clock = self.replica, self.row, self._clock
@@ -188,9 +269,12 @@ class Instance:
         outputs = self.pe.process(inputs)
         if sys.getrefcount(inputs) == held:
             inputs.clear()
-        if outputs is None:
-            return
-        if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == _ALONE:
+        if outputs is not None:
+            self._write_returned(outputs)
+
+    def _write_returned(self, outputs: Any) -> None:
+        """Write what a call returned."""
+        if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == _SHARED_WITH_CALLER:
             for port in list(outputs):
                 if port not in self.readers:
                     self.pe._write(port, None)  # says what is wrong
@@ -254,13 +338,15 @@ class Instance:
         """Put the counters on the board."""
         row = self.row
         row[Field.ITEMS_IN], row[Field.ITEMS_OUT] = self.items_in, self.items_out
-        row[Field.BYTES_IN], row[Field.BYTES_OUT] = self.bytes_in, self.bytes_out
+        flat = sum(reader.flat_bytes for _, queued in self.readers.values() for reader in queued)
+        row[Field.BYTES_IN], row[Field.BYTES_OUT] = self.bytes_in, self.bytes_out + flat
         row[Field.BUSY_NS], row[Field.BLOCKED_NS] = self.busy_ns, self.blocked_ns
         row[Field.SKIPPED], row[Field.RETRIED] = self.skipped, self.retried
         for fused, queued in self.readers.values():
-            readers: tuple[FusedReader | QueuedReader, ...] = (*fused, *queued)
-            for reader in readers:
-                row[reader.row_slot], row[reader.row_slot + 1] = reader.items, reader.payload_bytes
+            for called in fused:
+                row[called.row_slot], row[called.row_slot + 1] = called.items, called.payload_bytes
+            for reader in queued:
+                row[reader.row_slot], row[reader.row_slot + 1] = reader.items, reader.payload_bytes + reader.flat_bytes
 
     def failure(self, method: str, port: str, error: BaseException) -> Failure:
         """What happened, as a value, with the user's own frames of the traceback."""
@@ -290,10 +376,23 @@ class Instance:
             if self.replica.worker.ending:
                 self.replica.before_write(self)
             self._held.append((port, private_copy(item)))
+        elif port in self._quick_readers() and flat_bytes(item):
+            self._put_quick(*self._quick[port], item)
         elif called_through(*_WRITE_CALLS):
             self._emit(port, item, len(_WRITE_CALLS) + 1)
         else:
             self._emit(port, item, _UNKNOWN)
+
+    def _put_quick(self, reader: QueuedReader, outlet: Outlet, item: Any) -> None:
+        """Send a small value to the one reader that there is."""
+        replica = self.replica
+        if replica.worker.ending:
+            replica.before_write(self)
+        self.items_out += 1
+        reader.items += 1
+        replica.worker.put_flat(replica, outlet, reader.port, item)
+        replica.worker.offer_now_and_then(outlet)
+        replica.after_write()
 
     def _emit(self, port: str, item: Any, others: int) -> None:
         """Hand an item to every reader of the port: encoded once for those elsewhere, private to each one here.

@@ -27,7 +27,8 @@ class Job:
         explicit_seed: whether the user asked for it; then generators that PEs hold are seeded from it too.
         wire: encodes what crosses a process boundary.
         window: how much may be under way in a channel.
-        batch_items: most items in one frame.
+        batch_items: most items in one frame, each of which is encoded by itself.
+        flat_items: most small values in one frame, which are encoded together.
         guarded: PEs whose replicas rest on their code having been read as stateless; watched for changes of state.
         random: PEs that draw from the global random generators; each instance gets its own stream.
         interchangeable: PEs whose instances nobody can tell apart, so that any of them may get an item.
@@ -47,6 +48,7 @@ class Job:
     wire: Wire = field(default_factory=PlainWire)
     window: Window = field(default_factory=Window)
     batch_items: int = 64
+    flat_items: int = 256
     guarded: frozenset[str] = frozenset()
     random: frozenset[str] = frozenset()
     interchangeable: frozenset[str] = frozenset()

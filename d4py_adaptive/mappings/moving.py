@@ -14,7 +14,7 @@ from typing import Any
 from d4py_adaptive.errors import RunError
 from d4py_adaptive.mappings.assembly import Assembly
 from d4py_adaptive.mappings.channel import Inlet
-from d4py_adaptive.mappings.replica import Arrived, Feed, Replica
+from d4py_adaptive.mappings.replica import Arrived, Feed, Replica, Run
 from d4py_adaptive.mappings.worker import Worker
 from d4py_adaptive.telemetry.board import Board
 from d4py_adaptive.wire.encoding import Encoded, Wire, dump
@@ -40,7 +40,8 @@ def release(worker: Worker, replica: Replica, destination: int) -> bytes:
         "inlets": {channel: _portable(inlet, worker.wire) for channel, inlet in replica.inlets.items()},
         "outlets": [worker.outlets.pop(channel) for channel in list(worker.outlets) if channel[0] in own],
         "inbox": [
-            (a.inlet.sender, a.inlet.receiver, a.port, _encoded(a.item, worker.wire), a.nbytes) for a in replica.inbox
+            (a.inlet.sender, a.inlet.receiver, a.port, _in_an_inbox(a.item, worker.wire), a.nbytes)
+            for a in replica.inbox
         ],
         "feeds": [(feed.instance.ref.pe, feed.is_source, feed.iterations, feed.items) for feed in replica.feeds],
         "moves": worker.dismiss(replica, destination),
@@ -51,7 +52,9 @@ def release(worker: Worker, replica: Replica, destination: int) -> bytes:
 def adopt(worker: Worker, board: Board, released: bytes) -> None:
     """Go on with a replica that another worker released."""
     state: dict[str, Any] = pickle.loads(released)
-    worker.outlets.update({(outlet.sender, outlet.receiver): outlet for outlet in state["outlets"]})
+    for outlet in state["outlets"]:
+        outlet.flat_bytes = 0  # the instance's row has them already
+        worker.outlets[outlet.sender, outlet.receiver] = outlet
     replica = Assembly(worker, board).around(state["key"], state["pes"])
     replica.inlets, replica.started = state["inlets"], state["started"]
     for pe, is_source, iterations, items in state["feeds"]:
@@ -67,8 +70,15 @@ def adopt(worker: Worker, board: Board, released: bytes) -> None:
 
 
 def _portable(inlet: Inlet, wire: Wire) -> Inlet:
-    early = {first: (ports, [_encoded(item, wire) for item in items]) for first, (ports, items) in inlet.early.items()}
+    early = {
+        first: (ports, [_encoded(item, wire) for item in items], together)
+        for first, (ports, items, together) in inlet.early.items()
+    }
     return replace(inlet, early=early)
+
+
+def _in_an_inbox(item: Any, wire: Wire) -> Any:
+    return item if type(item) is Run else _encoded(item, wire)
 
 
 def _encoded(item: Any, wire: Wire) -> Encoded:

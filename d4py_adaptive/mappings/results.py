@@ -27,17 +27,19 @@ class ResultSink:
         if frame.kind is Kind.END:
             inlet.end = frame.first
             return None
-        for port, item in inlet.accept(frame.first, list(frame.ports), list(frame.items)):
+        for port, item, together in inlet.accept(frame.first, list(frame.ports), list(frame.items), frame.number):
             pe, name = self._job.workflow.results[port]
-            self._observer.result(pe, name, self._job.wire.decode(item.body, item.buffers))
-            inlet.take(item.nbytes)
+            value = self._job.wire.decode(item.body, item.buffers)
+            for result in value if together else (value,):
+                self._observer.result(pe, name, result)
+            inlet.take(item.nbytes, together or 1)
         inlet.grant(self._job.window, 0.0)
         return Frame(
             Kind.CREDIT,
             RESULTS,
             frame.sender,
             inlet.granted,
-            taken=inlet.taken,
+            number=inlet.taken,
             credit_bytes=inlet.granted_bytes,
         )
 

@@ -44,7 +44,7 @@ class QueuedReader:
     Attributes:
         turn: number of the outlet that is next when items are dealt out.
         items: items sent to the target's instances, a broadcast once for each.
-        payload_bytes: their bytes, of those that were encoded.
+        payload_bytes: their bytes, of those that were encoded by themselves.
     """
 
     def __init__(
@@ -58,6 +58,21 @@ class QueuedReader:
         self._grouping = stream.grouping
         self.turn = start % len(outlets)
         self._counted = counted
+
+    @property
+    def is_single(self) -> bool:
+        """Whether every item goes to one and the same instance, whatever it is."""
+        return len(self.outlets) == 1 and not isinstance(self._grouping, GroupBy)
+
+    @property
+    def is_broadcast(self) -> bool:
+        """Whether every instance gets every item."""
+        return isinstance(self._grouping, OneToAll)
+
+    @property
+    def flat_bytes(self) -> int:
+        """Bytes of the small values that were sent together."""
+        return sum(outlet.flat_bytes for outlet in self.outlets)
 
     def choose(self, item: Any) -> Iterator[Outlet]:
         """Yield the outlets that get the item; one may have no room yet.

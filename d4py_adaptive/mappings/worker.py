@@ -15,15 +15,15 @@ from greenlet import getcurrent, greenlet
 
 from d4py_adaptive.errors import Failure, RunError
 from d4py_adaptive.mappings.assembly import RESULTS, Assembly
-from d4py_adaptive.mappings.channel import Inlet, Outlet
+from d4py_adaptive.mappings.channel import OFFER_NS, Inlet, Outlet
 from d4py_adaptive.mappings.instance import Instance, Unwind
 from d4py_adaptive.mappings.job import Job
-from d4py_adaptive.mappings.replica import Arrived, Replica
+from d4py_adaptive.mappings.replica import Arrived, Replica, Run
 from d4py_adaptive.mappings.routing import QueuedReader
 from d4py_adaptive.telemetry.board import Board
 from d4py_adaptive.wire.encoding import Encoded
 from d4py_adaptive.wire.frame import Frame, Kind
-from d4py_adaptive.wire.sizes import payload_bytes
+from d4py_adaptive.wire.sizes import flat_bytes, payload_bytes
 
 LAUNCHER = -1
 """Number of the place where results go."""
@@ -67,6 +67,8 @@ class Worker:
         inlets: their receiving ends.
         where: the worker that each instance lives on, as far as is known here.
         moves: how often each instance has moved, as far as is known here.
+        placing: changes whenever `where` does.
+        flat_limit: below this number of small values in a frame, one more does not complete it.
     """
 
     def __init__(
@@ -96,6 +98,8 @@ class Worker:
         self._collect = collect
         self.where = {ref.number: job.plan.worker_of(ref) for ref in job.plan.instances} | {RESULTS: LAUNCHER}
         self.moves: dict[int, int] = {}
+        self.placing = 0
+        self.flat_limit = job.flat_items - 1
         self.replicas: deque[Replica] = deque()
         self.inlets: dict[tuple[int, int], tuple[Replica, Inlet]] = {}
         self.outlets: dict[tuple[int, int], Outlet] = {}
@@ -196,11 +200,16 @@ class Worker:
         """
         here: list[tuple[Outlet, int]] = []
         encoded: Encoded | None = None
+        is_flat = bool(flat_bytes(item))
         for reader in readers:
             for outlet in reader.choose(item):
                 reader.items += 1
-                if self._is_here(outlet):
+                if self.is_here(outlet):
                     here.append((outlet, reader.port))
+                    continue
+                if is_flat and not reader.is_broadcast:
+                    self.put_flat(sender.replica, outlet, reader.port, item)
+                    self.offer_now_and_then(outlet)
                     continue
                 if encoded is None:
                     encoded = self.wire.encode(item)
@@ -209,7 +218,8 @@ class Worker:
                 self._put(sender.replica, outlet, reader.port, encoded)
         return here
 
-    def _is_here(self, outlet: Outlet) -> bool:
+    def is_here(self, outlet: Outlet) -> bool:
+        """Whether the reader lives on this worker."""
         where = self.where[outlet.receiver]
         return where == self.number or (where == LAUNCHER and self._collect is not None)
 
@@ -220,7 +230,7 @@ class Worker:
             return
         if not outlet.has_room:
             replica.wait(lambda: outlet.has_room)
-        if not self._is_here(outlet) or self.inlets[outlet.sender, outlet.receiver][1].arrived != outlet.sent:
+        if not self.is_here(outlet) or self.inlets[outlet.sender, outlet.receiver][1].arrived != outlet.sent:
             # It moved while we waited, or it moved here and frames for it are still under way: keep the order.
             self._put(replica, outlet, port, self.wire.encode(item))
             return
@@ -241,6 +251,8 @@ class Worker:
 
     def _put(self, replica: Replica, outlet: Outlet, port: int, encoded: Encoded) -> None:
         """Add an encoded item to the frame for a reader elsewhere, once there is room; send it if nothing is unread."""
+        if outlet.flat:
+            self._flush(outlet)
         if not outlet.has_room:
             self._flush(outlet)
             replica.wait(lambda: outlet.has_room)
@@ -254,6 +266,33 @@ class Worker:
         else:
             self._unsent[outlet.sender, outlet.receiver] = outlet
 
+    def put_flat(self, replica: Replica, outlet: Outlet, port: int, item: Any) -> None:
+        """Add a small value to the frame for a reader elsewhere, once there is room; it is sent with the others."""
+        if outlet.batch or (outlet.flat and outlet.flat_port != port):
+            self._flush(outlet)
+        if not outlet.has_room:
+            self._flush(outlet)
+            replica.wait(lambda: outlet.has_room)
+        outlet.sent += 1
+        outlet.flat.append(item)
+        outlet.flat_port = port
+        if len(outlet.flat) >= self.job.flat_items:
+            self._flush(outlet)
+        elif len(outlet.flat) == 1:
+            self._unsent[outlet.sender, outlet.receiver] = outlet
+
+    def offer(self, outlet: Outlet) -> None:
+        """Send what waits for a reader that has nothing else to read."""
+        if outlet.flat and outlet.unread <= len(outlet.flat):
+            self._flush(outlet)
+
+    def offer_now_and_then(self, outlet: Outlet) -> None:
+        """Offer what waits, unless that was done a moment ago: few values more, and it pays better."""
+        now = self.clock()
+        if now >= outlet.offer_at_ns:
+            outlet.offer_at_ns = now + OFFER_NS
+            self.offer(outlet)
+
     def flush(self) -> None:
         """Send every frame that is being filled."""
         for outlet in list(self._unsent.values()):
@@ -261,6 +300,16 @@ class Worker:
 
     def _flush(self, outlet: Outlet) -> None:
         self._unsent.pop((outlet.sender, outlet.receiver), None)
+        if outlet.flat:
+            values, outlet.flat = outlet.flat, []
+            encoded = self.wire.encode(values)
+            outlet.sent_bytes += encoded.nbytes
+            outlet.flat_bytes += encoded.nbytes
+            frame = Frame(
+                Kind.DATA, outlet.sender, outlet.receiver, outlet.sent - len(values),
+                number=len(values), ports=[outlet.flat_port], items=[encoded],
+            )  # fmt: skip
+            self._send(outlet.receiver, frame)
         if outlet.batch:
             first = outlet.sent - len(outlet.batch)
             frame = Frame(
@@ -298,7 +347,7 @@ class Worker:
             self._links.send(self.where[frame.receiver], frame)
         elif frame.kind is Kind.CREDIT:
             outlet = self.outlets[frame.receiver, frame.sender]
-            outlet.grant(frame.first, frame.credit_bytes, frame.taken)
+            outlet.grant(frame.first, frame.credit_bytes, frame.number)
         else:
             replica, inlet = self.inlets[frame.sender, frame.receiver]
             if frame.kind is Kind.END:
@@ -306,8 +355,9 @@ class Worker:
             elif frame.first < inlet.arrived:
                 raise RunError(f"items {frame.first} and on of channel {frame.sender}->{frame.receiver} came twice")
             else:
-                for port, item in inlet.accept(frame.first, list(frame.ports), list(frame.items)):
-                    self._arrive(replica, inlet, port, item, item.nbytes)
+                for port, item, together in inlet.accept(frame.first, [*frame.ports], [*frame.items], frame.number):
+                    arrived = Run(self.wire.decode(item.body, item.buffers)) if together else item
+                    self._arrive(replica, inlet, port, arrived, item.nbytes)
             if inlet.closed:
                 replica.open_inlets.discard((frame.sender, frame.receiver))
 
@@ -332,7 +382,7 @@ class Worker:
         else:
             frame = Frame(
                 Kind.CREDIT, inlet.receiver, inlet.sender, inlet.granted,
-                taken=inlet.taken, credit_bytes=inlet.granted_bytes,
+                number=inlet.taken, credit_bytes=inlet.granted_bytes,
             )  # fmt: skip
             self._send(inlet.sender, frame)
 
@@ -367,6 +417,7 @@ class Worker:
 
     def host(self, replica: Replica) -> None:
         """Take a replica in: frames for its instances are for this worker from now on."""
+        self.placing += 1
         self.replicas.append(replica)
         replica.open_inlets = {channel for channel, inlet in replica.inlets.items() if not inlet.closed}
         for channel, inlet in replica.inlets.items():
@@ -376,6 +427,7 @@ class Worker:
 
     def dismiss(self, replica: Replica, destination: int) -> dict[int, int]:
         """Let a replica go: frames for its instances are passed on from now on; how often each has moved."""
+        self.placing += 1
         self.replicas.remove(replica)
         for channel in replica.inlets:
             del self.inlets[channel]
@@ -390,5 +442,6 @@ class Worker:
     def _relocate(self, number: int, worker: int, move: int) -> None:
         """Send to an instance at its new place from now on, unless a later move is known."""
         if move > self.moves.get(number, 0) and self.where[number] != self.number:
+            self.placing += 1
             self.where[number] = worker
             self.moves[number] = move

@@ -111,7 +111,12 @@ class Trial:
         )
         job = make_job(workflow, graph.inputs, options)
         items, payload = rng.choice([(1024, 2**24), (1024, 2**24), (8, 500), (2, 1)])
-        return replace(job, window=Window(items, payload), batch_items=rng.choice([64, 64, 1, 3]))
+        return replace(
+            job,
+            window=Window(items, payload),
+            batch_items=rng.choice([64, 64, 1, 3]),
+            flat_items=rng.choice([256, 256, 1, 3]),
+        )
 
     def _plan(self, workflow: Workflow, rng: random.Random) -> Plan | None:
         if rng.random() < 0.4:

@@ -1,6 +1,6 @@
 """The one frame format: what every mapping sends between workers, and how it is read back.
 
-    header   60 bytes: magic, version, kind, codec, flags, generation, sender, receiver, first, taken, items, sizes
+    header   60 bytes: magic, version, kind, codec, flags, generation, sender, receiver, first, number, items, sizes
     lineage  where an acknowledgement ledger will stand; empty today
     table    per item: port (u16), buffers (u16), bytes of the pickle (u32); per buffer: bytes (u64)
     body     the items' pickles, one after the other
@@ -51,7 +51,8 @@ class Frame:
         codec: how the body is encoded; 0 is not at all.
         ports: for each item, the number of the input port it is for.
         items: for each item, its bytes.
-        taken: for CREDIT, how many items the receiver has taken in total.
+        number: for CREDIT, how many items the receiver has taken in total; for DATA whose items stand together in one
+            list, how many they are, and 0 where each stands by itself.
         credit_bytes: for CREDIT, the bytes allowed in total.
         lineage: place for the ledger of acknowledgements.
     """
@@ -64,7 +65,7 @@ class Frame:
     codec: int = 0
     ports: Sequence[int] = ()
     items: Sequence[Encoded] = ()
-    taken: int = 0
+    number: int = 0
     credit_bytes: int = 0
     lineage: bytes = b""
 
@@ -85,7 +86,8 @@ class Frame:
         body_bytes = sum(map(len, bodies))
         header = HEADER.pack(
             MAGIC, VERSION, self.kind, self.codec, 0, self.generation, self.sender, self.receiver, self.first,
-            self.taken, len(self.items), len(self.lineage), len(table) if self.items else self.credit_bytes, body_bytes,
+            self.number, len(self.items), len(self.lineage), len(table) if self.items else self.credit_bytes,
+            body_bytes,
         )  # fmt: skip
         return [b"".join((header, self.lineage, table, *bodies)), *buffers]
 
@@ -143,7 +145,7 @@ class FrameReader:
         magic, version, *fields = HEADER.unpack(self._pieces[0])
         if magic != MAGIC or version != VERSION:
             raise WireError(f"a frame starts with {MAGIC!r} and version {VERSION}; got {magic!r} and {version}")
-        kind, codec, _, generation, sender, receiver, first, taken, items, lineage, table, body = fields
+        kind, codec, _, generation, sender, receiver, first, number, items, lineage, table, body = fields
         if kind not in Kind.__members__.values() or codec != 0:
             raise WireError(f"unknown kind {kind} or codec {codec} of frame")
         if not items:
@@ -156,12 +158,12 @@ class FrameReader:
         self._frame = None
         if not items and not lineage and not body:
             self._frame = Frame(
-                Kind(kind), sender, receiver, first, generation, codec, taken=taken, credit_bytes=credit
+                Kind(kind), sender, receiver, first, generation, codec, number=number, credit_bytes=credit
             )
             return
         self._middle = _room(lineage + table + body)
         self._pieces, self._piece = [memoryview(self._middle)], 0
-        self._draft = Frame(Kind(kind), sender, receiver, first, generation, codec, taken=taken, credit_bytes=credit)
+        self._draft = Frame(Kind(kind), sender, receiver, first, generation, codec, number=number, credit_bytes=credit)
 
     def _read_middle(self) -> None:
         items, lineage, table = self._header

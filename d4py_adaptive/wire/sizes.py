@@ -39,3 +39,34 @@ def _members(members: Iterable[object], count: int, depth: int) -> int:
     looked_at = min(count, _SAMPLE)
     total = sum(payload_bytes(member, depth - 1) for member in islice(members, looked_at))
     return _FLAT + total * count // looked_at
+
+
+FLAT_NUMBERS = frozenset({int, float, bool, type(None), complex})
+_FLAT_NUMBER_BYTES = 9
+_MOST_FLAT_BYTES = 256
+
+
+def flat_bytes(item: object) -> int:
+    """About how many bytes a small value takes that stands in one list with others; 0 where it must not.
+
+    Small values are those that cannot change, so that they need not be encoded when they are written, and that any
+    pickler can take: numbers, short text and bytes, tuples of numbers and short text.
+    """
+    kind = type(item)
+    if kind in FLAT_NUMBERS:
+        return _FLAT_NUMBER_BYTES
+    if kind is str or kind is bytes:
+        length = len(item) + 8  # type: ignore[arg-type]
+        return length if length < _MOST_FLAT_BYTES else 0
+    if kind is not tuple:
+        return 0
+    total = 2
+    for member in item:  # type: ignore[attr-defined]
+        of_member = type(member)
+        if of_member in FLAT_NUMBERS:
+            total += _FLAT_NUMBER_BYTES
+        elif of_member is str:
+            total += len(member) + 3
+        else:
+            return 0
+    return total if total < _MOST_FLAT_BYTES else 0

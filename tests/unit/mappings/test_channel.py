@@ -32,7 +32,7 @@ def test_any_order_of_frames_gives_the_items_in_order(sizes: list[int], seed: in
     shuffled = list(frames(sizes))
     random.Random(seed).shuffle(shuffled)
     got = [arrived for frame in shuffled for arrived in inlet.accept(*frame)]
-    assert [(port, int(encoded.body)) for port, encoded in got] == [(n % 3, n) for n in range(sum(sizes))]
+    assert [(port, int(encoded.body)) for port, encoded, _ in got] == [(n % 3, n) for n in range(sum(sizes))]
     assert (inlet.arrived, inlet.early) == (sum(sizes), {})
 
 
@@ -40,7 +40,7 @@ def test_what_comes_early_waits() -> None:
     inlet = Inlet(0, 1, 0, 0)
     assert list(inlet.accept(2, [0], [item(2)])) == []
     assert (inlet.arrived, list(inlet.early)) == (0, [2])
-    assert [int(i.body) for _, i in inlet.accept(0, [0, 0], [item(0), item(1)])] == [0, 1, 2]
+    assert [int(i.body) for _, i, _ in inlet.accept(0, [0, 0], [item(0), item(1)])] == [0, 1, 2]
     assert (inlet.arrived, inlet.early) == (3, {})
 
 

@@ -62,7 +62,7 @@ def test_results_of_one_instance_keep_their_order(sink: ResultSink, keeps: Keeps
 def test_every_frame_is_answered_by_credit(sink: ResultSink) -> None:
     credit = sink.receive(data(0, 0, 0, "a", "b"))
     assert credit is not None
-    assert (credit.kind, credit.sender, credit.receiver, credit.taken) == (Kind.CREDIT, RESULTS, 0, 2)
+    assert (credit.kind, credit.sender, credit.receiver, credit.number) == (Kind.CREDIT, RESULTS, 0, 2)
     assert credit.first == 2 + Window().items
     assert credit.credit_bytes >= 1000
 

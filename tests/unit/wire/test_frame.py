@@ -34,7 +34,7 @@ def plain(frame: Frame) -> tuple[Any, ...]:
     items = [(bytes(i.body), tuple(map(bytes, i.buffers)), i.nbytes) for i in frame.items]
     return (
         frame.kind, frame.sender, frame.receiver, frame.first, frame.generation, frame.codec, list(frame.ports),
-        items, frame.taken, frame.credit_bytes, frame.lineage,
+        items, frame.number, frame.credit_bytes, frame.lineage,
     )  # fmt: skip
 
 
@@ -68,7 +68,7 @@ data_frames = st.lists(items, min_size=1, max_size=5).flatmap(
         st.lists(st.integers(0, 65535), min_size=len(drawn), max_size=len(drawn)), st.just(drawn),
     )
 )  # fmt: skip
-bare_frames = st.builds(Frame, st.sampled_from(list(Kind)), u32, u32, u64, u32, taken=u64, credit_bytes=u64)
+bare_frames = st.builds(Frame, st.sampled_from(list(Kind)), u32, u32, u64, u32, number=u64, credit_bytes=u64)
 frames = st.one_of(data_frames, bare_frames)
 
 
@@ -89,11 +89,11 @@ def test_read_frames_takes_the_parts_as_they_are(sent: list[Frame]) -> None:
 @pytest.mark.parametrize(
     "frame",
     [
-        Frame(Kind.CREDIT, 1, 2, 3, taken=4, credit_bytes=5, lineage=b"ledger"),
+        Frame(Kind.CREDIT, 1, 2, 3, number=4, credit_bytes=5, lineage=b"ledger"),
         data(encoded(b"body"), lineage=b"ledger"),
-        data(encoded(b"body"), taken=9),
+        data(encoded(b"body"), number=9),
         data(encoded(b""), encoded(b"", b"", b"")),
-        Frame(Kind.END, U32, U32, U64, U32, taken=U64, credit_bytes=U64),
+        Frame(Kind.END, U32, U32, U64, U32, number=U64, credit_bytes=U64),
     ],
 )
 def test_a_frame_with_lineage_or_nothing_in_its_items_keeps_all_it_says(frame: Frame) -> None:
@@ -148,7 +148,7 @@ def test_every_item_needs_a_port() -> None:
 def header(**changes: Any) -> bytes:
     values: dict[str, Any] = {
         "magic": MAGIC, "version": VERSION, "kind": 1, "codec": 0, "flags": 0, "generation": 0, "sender": 0,
-        "receiver": 0, "first": 0, "taken": 0, "items": 0, "lineage": 0, "table": 0, "body": 0,
+        "receiver": 0, "first": 0, "number": 0, "items": 0, "lineage": 0, "table": 0, "body": 0,
     }  # fmt: skip
     return HEADER.pack(*(values | changes).values())
 

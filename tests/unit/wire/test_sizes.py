@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from d4py_adaptive.wire.sizes import payload_bytes
+from d4py_adaptive.wire.sizes import flat_bytes, payload_bytes
 
 FLAT = 32
 
@@ -90,3 +90,19 @@ def test_depth_is_bounded() -> None:
     loop: list[Any] = []
     loop.append(loop)
     assert payload_bytes(loop) == 4 * FLAT
+
+
+class Text(str):
+    pass
+
+
+@pytest.mark.parametrize("value", [0, 1.5, True, None, 2j, "text", b"bytes", (), (1, "word", None), "x" * 247])
+def test_small_values_that_cannot_change_may_stand_together(value: object) -> None:
+    assert 0 < flat_bytes(value) < 256
+
+
+@pytest.mark.parametrize(
+    "value", ["x" * 248, b"x" * 300, ("x" * 300,), ([],), ((1, 2),), [], {}, Text("text"), object(), (1,) * 40, len]
+)
+def test_what_may_change_is_large_or_of_a_class_of_its_own_stands_alone(value: object) -> None:
+    assert flat_bytes(value) == 0
