@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pickle
-import socket
 import sys
-import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from greenlet import GreenletExit
@@ -16,21 +13,20 @@ from greenlet import GreenletExit
 from d4py_adaptive.dataflow.digest import digest
 from d4py_adaptive.dataflow.pe import GenericPE
 from d4py_adaptive.dataflow.plan import InstanceRef
-from d4py_adaptive.errors import D4pyError, Failure, WireError
+from d4py_adaptive.errors import D4pyError, WireError
 from d4py_adaptive.mappings.channel import Outlet
 from d4py_adaptive.mappings.error_policy import ErrorPolicy
+from d4py_adaptive.mappings.failing import failure_of
 from d4py_adaptive.mappings.randomness import RandomScope
 from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
 from d4py_adaptive.mappings.state_guard import StateGuard
 from d4py_adaptive.telemetry.board import Field, Row, State
-from d4py_adaptive.wire.copying import called_through, is_atomic, private_copy, unshared
+from d4py_adaptive.wire.copying import SHARED_WITH_CALLER, called_through, is_atomic, private_copy, unshared
 from d4py_adaptive.wire.encoding import dump
 from d4py_adaptive.wire.sizes import FLAT_NUMBERS, flat_bytes
 
 if TYPE_CHECKING:
     from d4py_adaptive.mappings.replica import Replica
-
-_PACKAGE = str(Path(__file__).parent.parent)
 
 _ITEM, _STATE = int(Field.ITEM), int(Field.STATE)
 _PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
@@ -38,19 +34,6 @@ _PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
 # The calls between a PE and `Instance.write`, nearest first; each holds a reference to the item.
 _WRITE_CALLS = (GenericPE._write.__code__, GenericPE.write.__code__)
 _UNKNOWN = -1
-
-
-def _references_of_an_argument() -> int:
-    """What `sys.getrefcount` says of a dictionary that only one local variable of our caller holds."""
-
-    def count(argument: dict[str, object]) -> int:
-        return sys.getrefcount(argument)
-
-    alone: dict[str, object] = {}
-    return count(alone)
-
-
-_SHARED_WITH_CALLER = _references_of_an_argument()
 
 
 class Unwind(BaseException):
@@ -191,6 +174,7 @@ class Instance:
         self.calls -= 1
         for inputs in run:
             self.calls += 1
+            row[_ITEM] = self.calls
             outputs = process(inputs)
             if outputs is None:
                 continue
@@ -214,7 +198,6 @@ class Instance:
                     self.items_out += 1
                     continue
                 del item
-            row[_ITEM] = self.calls
             self._write_returned(outputs)
             quick = self._quick_readers()
         for _, outlet in quick.values():
@@ -274,7 +257,7 @@ class Instance:
 
     def _write_returned(self, outputs: Any) -> None:
         """Write what a call returned."""
-        if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == _SHARED_WITH_CALLER:
+        if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == SHARED_WITH_CALLER:
             for port in list(outputs):
                 if port not in self.readers:
                     self.pe._write(port, None)  # says what is wrong
@@ -319,7 +302,7 @@ class Instance:
             self._fail("process", port, error)
 
     def _report_dead_letter(self, error: BaseException, port: str, item: dict[str, Any], attempts: int) -> None:
-        failure = self.failure("process", port, error)
+        failure = failure_of(self, "process", port, error)
         try:
             pickled = dump(item)
         except WireError:
@@ -348,20 +331,8 @@ class Instance:
             for reader in queued:
                 row[reader.row_slot], row[reader.row_slot + 1] = reader.items, reader.payload_bytes + reader.flat_bytes
 
-    def failure(self, method: str, port: str, error: BaseException) -> Failure:
-        """What happened, as a value, with the user's own frames of the traceback."""
-        frames = error.__traceback__
-        while frames is not None and frames.tb_next is not None and _is_ours(frames.tb_frame.f_code.co_filename):
-            frames = frames.tb_next
-        text = "".join(traceback.format_exception(type(error), error, frames))
-        item = self.calls if method == "process" or (self.calls and method == "write") else 0
-        return Failure(
-            self.ref.pe, self.ref.index, method, port, item, socket.gethostname(), self.replica.worker.number,
-            type(error).__name__, _message(error), text,
-        )  # fmt: skip
-
     def _fail(self, method: str, port: str, error: BaseException) -> NoReturn:
-        self.replica.worker.fail(self.failure(method, port, error), error)
+        self.replica.worker.fail(failure_of(self, method, port, error), error)
 
     # What the PE calls.
 
@@ -469,14 +440,3 @@ def _copy_or_hand_over(item: Any) -> Any:
         return private_copy(item)
     except WireError:
         return item
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a user's __str__ may raise anything, which is not what went wrong
-        return "(its message cannot be shown)"
-
-
-def _is_ours(filename: str) -> bool:
-    return filename.startswith(_PACKAGE) and ("mappings" in filename or "dataflow" in filename)

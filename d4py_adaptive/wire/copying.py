@@ -321,3 +321,15 @@ def _counts_tell() -> bool:
 
 
 _COUNTS_TELL = _counts_tell()
+
+
+def _references_of_an_argument() -> int:
+    def count(argument: dict[str, object]) -> int:
+        return sys.getrefcount(argument)
+
+    alone: dict[str, object] = {}
+    return count(alone)
+
+
+SHARED_WITH_CALLER = _references_of_an_argument()
+"""What `sys.getrefcount` says, in a function that it was passed to, of a thing that only the caller's local holds."""
