@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+from collections.abc import Iterator
 
 import pytest
 from real_processes import FLOWS, PROMISE_S, D4py, Terminal, eventually
@@ -177,7 +178,16 @@ def test_what_does_not_finish_in_time_is_ended(d4py: D4py) -> None:
         assert "at once" in line
 
 
+@pytest.fixture
+def _heeding_hang_ups() -> Iterator[None]:
+    """What runs the tests may ignore hang-ups (nohup does), which the processes that it starts inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.timeout(60)
+@pytest.mark.usefixtures("_heeding_hang_ups")
 @pytest.mark.parametrize("mapping", ["simple", "fork", "forkserver"])
 def test_a_closed_terminal_leaves_nothing_running(d4py: D4py, mapping: str) -> None:
     terminal = d4py.at_terminal("run", draining, *MAPPINGS[mapping])
