@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from types import MethodType
+from typing import Any, NamedTuple
 
 from d4py_adaptive.dataflow.pe import GenericPE
 
@@ -95,4 +96,41 @@ class SimpleFunctionPE(IterativePE):
     def _process(self, data: Any) -> Any:
         if self.compute_fn is None:
             return None
-        return self.compute_fn(data, **self.params)
+        return self.compute_fn(data, **self.params) if self.params else self.compute_fn(data)
+
+
+class ByValue(NamedTuple):
+    """What a pattern's own `process` does with an item: write what `call(item)` returns, unless it is None.
+
+    Attributes:
+        call: the PE's `_process`.
+        input: the port of the item; empty for a source, whose `_process` is given the empty inputs.
+        output: the port that the result is written to; empty if it is dropped.
+    """
+
+    call: Callable[[Any], Any]
+    input: str
+    output: str
+
+
+_PORTS = {
+    IterativePE.process: ("INPUT_NAME", "OUTPUT_NAME"),
+    ProducerPE.process: ("", "OUTPUT_NAME"),
+    ConsumerPE.process: ("INPUT_NAME", ""),
+}
+_NAMES = frozenset({"process", "_process", "INPUT_NAME", "OUTPUT_NAME", "_takes_inputs"})
+
+
+def by_value(pe: GenericPE) -> ByValue | None:
+    """How to do without `process`, as long as the PE is given no further attributes; None where it must be called.
+
+    That is where it is not the pattern's own, or where the PE itself, not its class, holds what it looks up: then that
+    may be another thing at the next call.
+    """
+    process = pe.process
+    if type(process) is not MethodType or process.__self__ is not pe or not _NAMES.isdisjoint(vars(pe)):
+        return None
+    ports = _PORTS.get(process.__func__)
+    if ports is None or not getattr(pe, "_takes_inputs", True):
+        return None
+    return ByValue(pe._process, *[name and getattr(pe, name) for name in ports])

@@ -23,7 +23,7 @@ class Window:
         target_ns: time that a receiver should have waiting; slow items get a window of fewer.
     """
 
-    items: int = 1024
+    items: int = 4096
     payload_bytes: int = 16 * 2**20
     target_ns: int = 50_000_000
 
@@ -32,7 +32,7 @@ class Window:
 
     def items_for(self, service_ns: float) -> int:
         """How many items may be under way to a receiver that takes `service_ns` for one."""
-        if service_ns <= 0:
+        if service_ns < 1:
             return self.items
         return max(2, min(self.items, int(self.target_ns / service_ns)))
 

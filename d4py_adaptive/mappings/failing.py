@@ -1,4 +1,4 @@
-"""What happened when a PE failed, as a value."""
+"""How a PE's call ends otherwise than by returning: it failed, which becomes a value, or it was left."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from greenlet import GreenletExit
+
 from d4py_adaptive.errors import Failure
 
 if TYPE_CHECKING:
     from d4py_adaptive.mappings.instance import Instance
 
 _PACKAGE = str(Path(__file__).parent.parent)
+
+
+class Unwind(BaseException):
+    """Ends a PE's call from inside `write`; not an Exception, so that a PE's own handlers let it pass."""
+
+
+NOT_FAILURES = (Unwind, GreenletExit, KeyboardInterrupt)
+"""What passes through a PE without being its failure; all else that it raises is, sys.exit() too."""
 
 
 def failure_of(instance: Instance, method: str, port: str, error: BaseException) -> Failure:

@@ -8,22 +8,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from greenlet import GreenletExit
-
 from d4py_adaptive.dataflow.digest import digest
 from d4py_adaptive.dataflow.pe import GenericPE
 from d4py_adaptive.dataflow.plan import InstanceRef
 from d4py_adaptive.errors import D4pyError, WireError
 from d4py_adaptive.mappings.channel import Outlet
 from d4py_adaptive.mappings.error_policy import ErrorPolicy
-from d4py_adaptive.mappings.failing import failure_of
+from d4py_adaptive.mappings.failing import NOT_FAILURES, Unwind, failure_of
+from d4py_adaptive.mappings.quick import Quick
 from d4py_adaptive.mappings.randomness import RandomScope
 from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
 from d4py_adaptive.mappings.state_guard import StateGuard
 from d4py_adaptive.telemetry.board import Field, Row, State
 from d4py_adaptive.wire.copying import SHARED_WITH_CALLER, called_through, is_atomic, private_copy, unshared
 from d4py_adaptive.wire.encoding import dump
-from d4py_adaptive.wire.sizes import FLAT_NUMBERS, flat_bytes
+from d4py_adaptive.wire.sizes import flat_bytes
 
 if TYPE_CHECKING:
     from d4py_adaptive.mappings.replica import Replica
@@ -34,14 +33,6 @@ _PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
 # The calls between a PE and `Instance.write`, nearest first; each holds a reference to the item.
 _WRITE_CALLS = (GenericPE._write.__code__, GenericPE.write.__code__)
 _UNKNOWN = -1
-
-
-class Unwind(BaseException):
-    """Ends a PE's call from inside `write`; not an Exception, so that a PE's own handlers let it pass."""
-
-
-_NOT_FAILURES = (Unwind, GreenletExit, KeyboardInterrupt)
-"""What passes through a PE without being its failure; all else that it raises is, sys.exit() too."""
 
 
 class Instance:
@@ -94,8 +85,7 @@ class Instance:
         self._digests = digests
         self._held: list[tuple[str, Any]] | None = None
         self._trying = False
-        self._quick: dict[str, tuple[QueuedReader, Outlet]] = {}
-        self._quick_for = -1
+        self.quick = Quick(self)
         pe._runtime = self
 
     def preprocess(self) -> None:
@@ -121,11 +111,11 @@ class Instance:
         """What `make(*arguments)` gives for the next item; what it raises is that item's failure."""
         try:
             return make(*arguments)
-        except _NOT_FAILURES:
+        except NOT_FAILURES:
             raise
         except BaseException as error:  # noqa: BLE001 - becomes the run's failure
             self.calls += 1
-            self._fail("process", port, error)
+            self.fail("process", port, error)
 
     def feed(self, inputs: dict[str, Any], port: str, nbytes: int = 0) -> None:
         """Process one item, or call a source once, as the PE's policy for failures says."""
@@ -148,74 +138,34 @@ class Instance:
         """Whether nothing has to be done before or after each single call, so that many can be made in a row."""
         return not self._careful and self._digests is None
 
-    def feed_run(self, values: list[Any], port: str, nbytes: int) -> None:
-        """Process small values one after the other."""
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing at all has to be done around a call, so that it may be one of several fused ones."""
+        return self.is_plain and self._guard is None and self.random is None and not self.is_held
+
+    @property
+    def is_held(self) -> bool:
+        """Whether what the PE writes waits until the PEs behind it are prepared, or its call is known to succeed."""
+        return self._held is not None
+
+    def feed_run(self, values: list[Any], port: str, until_ns: int) -> int:
+        """Process small values one after the other, without a port call a source; how many were processed.
+
+        All are, unless `until_ns` has come before or the way out is full.
+        """
         if not self.is_plain:
             for value in values:
-                self.feed({port: value}, port)
-            self.bytes_in += nbytes
-            return
-        self.items_in += len(values)
-        self.bytes_in += nbytes
-        self.calls += 1
-        self._call(_PROCESS, "process", port, self._process_all, [{port: value} for value in values])
+                self.feed({port: value} if port else {}, port)
+            return len(values)
+        before = self.calls
+        try:
+            self._call(_PROCESS, "process", port, self.quick.run, values, port, until_ns)
+        finally:
+            if port:
+                self.items_in += self.calls - before
         if self._guard is not None:
             self._look(self._guard.after_item, self.calls)
-
-    def call_run(self, number: int) -> None:
-        """Call a source so many times."""
-        self.calls += 1
-        self._call(_PROCESS, "process", "", self._process_all, [{} for _ in range(number)])
-
-    def _process_all(self, run: list[dict[str, Any]]) -> None:
-        """Call the PE once for each of the inputs, of which the first is counted already, and write what it returns."""
-        process, worker, row = self.pe.process, self.replica.worker, self.row
-        quick = self._quick_readers()
-        self.calls -= 1
-        for inputs in run:
-            self.calls += 1
-            row[_ITEM] = self.calls
-            outputs = process(inputs)
-            if outputs is None:
-                continue
-            if type(outputs) is dict and len(outputs) == 1 and not worker.ending:
-                ((port, item),) = outputs.items()
-                found = quick.get(port)
-                if found is not None and (type(item) in FLAT_NUMBERS or flat_bytes(item)):
-                    reader, outlet = found
-                    flat = outlet.flat
-                    if (
-                        flat
-                        and len(flat) < worker.flat_limit
-                        and outlet.sent < outlet.limit
-                        and outlet.flat_port == reader.port
-                    ):
-                        outlet.sent += 1
-                        flat.append(item)
-                    else:
-                        worker.put_flat(self.replica, outlet, reader.port, item)
-                    reader.items += 1
-                    self.items_out += 1
-                    continue
-                del item
-            self._write_returned(outputs)
-            quick = self._quick_readers()
-        for _, outlet in quick.values():
-            worker.offer(outlet)
-        if self.replica.restless:
-            self.replica.after_write()
-
-    def _quick_readers(self) -> dict[str, tuple[QueuedReader, Outlet]]:
-        """The outputs with one reader alone, in one instance that lives elsewhere: nothing to choose or copy."""
-        worker = self.replica.worker
-        if self._quick_for != worker.placing:
-            self._quick_for = worker.placing
-            self._quick = {
-                port: (queued[0], queued[0].outlets[0])
-                for port, (fused, queued) in self.readers.items()
-                if not fused and len(queued) == 1 and queued[0].is_single and not worker.is_here(queued[0].outlets[0])
-            }
-        return self._quick
+        return self.calls - before
 
     def _call(self, state: int, method: str, port: str, function: Callable[..., None], *inputs: Any) -> None:
         """Call the PE: time it without what it caused elsewhere, and turn what it raises into the run's failure."""
@@ -229,12 +179,12 @@ class Instance:
         start = clock()
         try:
             function(*inputs)
-        except _NOT_FAILURES:
+        except NOT_FAILURES:
             raise
         except BaseException as error:
             if self._trying:
                 raise
-            self._fail(method, port, error)
+            self.fail(method, port, error)
         finally:
             total = clock() - start
             row[_STATE] = _IDLE
@@ -253,10 +203,10 @@ class Instance:
         if sys.getrefcount(inputs) == held:
             inputs.clear()
         if outputs is not None:
-            self._write_returned(outputs)
+            self.write_returned(outputs)
 
-    def _write_returned(self, outputs: Any) -> None:
-        """Write what a call returned."""
+    def write_returned(self, outputs: Any) -> None:
+        """Write what a call returned, which the caller and a local variable of it hold, and nobody else."""
         if type(outputs) is dict and self._held is None and sys.getrefcount(outputs) == SHARED_WITH_CALLER:
             for port in list(outputs):
                 if port not in self.readers:
@@ -276,7 +226,7 @@ class Instance:
             self._held, self._trying = [], True
             try:
                 self._call(_PROCESS, "process", port, self._process, private_copy(original))
-            except _NOT_FAILURES:
+            except NOT_FAILURES:
                 self._held, self._trying = None, False
                 raise
             except BaseException as error:  # noqa: BLE001 - the policy says what a failure of any kind does
@@ -299,7 +249,7 @@ class Instance:
             self.skipped += 1
             self._report_dead_letter(error, port, original, attempt + 1)
         else:
-            self._fail("process", port, error)
+            self.fail("process", port, error)
 
     def _report_dead_letter(self, error: BaseException, port: str, item: dict[str, Any], attempts: int) -> None:
         failure = failure_of(self, "process", port, error)
@@ -315,7 +265,7 @@ class Instance:
         try:
             look(*number)
         except D4pyError as error:
-            self._fail("process", "", error)
+            self.fail("process", "", error)
 
     def publish(self) -> None:
         """Put the counters on the board."""
@@ -331,7 +281,12 @@ class Instance:
             for reader in queued:
                 row[reader.row_slot], row[reader.row_slot + 1] = reader.items, reader.payload_bytes + reader.flat_bytes
 
-    def _fail(self, method: str, port: str, error: BaseException) -> NoReturn:
+    def fail(self, method: str, port: str, error: BaseException) -> NoReturn:
+        """Take what the PE raised for its failure, which ends the run.
+
+        Raises:
+            Unwind: always.
+        """
         self.replica.worker.fail(failure_of(self, method, port, error), error)
 
     # What the PE calls.
@@ -343,25 +298,27 @@ class Instance:
 
     def write(self, port: str, item: object) -> None:
         """Send an item from an output port; it may suspend the PE until there is room."""
+        if self.quick.results:
+            self.quick.hand_over()
         if self._held is not None:
             if self.replica.worker.ending:
                 self.replica.before_write(self)
             self._held.append((port, private_copy(item)))
-        elif port in self._quick_readers() and flat_bytes(item):
-            self._put_quick(*self._quick[port], item)
+        elif port in self.quick.queued and flat_bytes(item):
+            self.put_quick(*self.quick.queued[port], item)
         elif called_through(*_WRITE_CALLS):
             self._emit(port, item, len(_WRITE_CALLS) + 1)
         else:
             self._emit(port, item, _UNKNOWN)
 
-    def _put_quick(self, reader: QueuedReader, outlet: Outlet, item: Any) -> None:
+    def put_quick(self, reader: QueuedReader, outlet: Outlet, item: Any) -> None:
         """Send a small value to the one reader that there is."""
         replica = self.replica
         if replica.worker.ending:
             replica.before_write(self)
         self.items_out += 1
         reader.items += 1
-        replica.worker.put_flat(replica, outlet, reader.port, item)
+        replica.worker.put_flat(replica, outlet, reader.port, [item])
         replica.worker.offer_now_and_then(outlet)
         replica.after_write()
 
@@ -392,16 +349,19 @@ class Instance:
             atomic = is_atomic(item)
             if not atomic and (here or fused):
                 mine = self._share_out(item, len(here), fused, others)
-        except _NOT_FAILURES:
+        except NOT_FAILURES:
             raise
         except BaseException as error:  # noqa: BLE001 - becomes the run's failure
-            self._fail("write", port, error)
+            self.fail("write", port, error)
         if not atomic:
             item = None  # a reader that has the original and passes it on can see that nobody else holds it
         for outlet, number in here:
             replica.worker.deliver(replica, outlet, number, item if atomic else mine.pop())
         for reader in fused:
             reader.items += 1
+            if atomic and reader.target.quick.takes(reader.port):
+                reader.target.quick.feed(item, self._clock())
+                continue
             reader.target.feed({reader.port: item if atomic else mine.pop()}, reader.port)
         replica.after_write()
 

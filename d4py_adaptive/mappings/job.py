@@ -48,7 +48,7 @@ class Job:
     wire: Wire = field(default_factory=PlainWire)
     window: Window = field(default_factory=Window)
     batch_items: int = 64
-    flat_items: int = 256
+    flat_items: int = 1024
     guarded: frozenset[str] = frozenset()
     random: frozenset[str] = frozenset()
     interchangeable: frozenset[str] = frozenset()

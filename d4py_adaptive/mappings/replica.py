@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from greenlet import getcurrent, greenlet
 
 from d4py_adaptive.mappings.channel import Inlet
-from d4py_adaptive.mappings.instance import Instance, Unwind
+from d4py_adaptive.mappings.failing import Unwind
+from d4py_adaptive.mappings.instance import Instance
 from d4py_adaptive.mappings.randomness import RandomScope
 from d4py_adaptive.telemetry.board import Field, State
 from d4py_adaptive.wire.copying import private_copy
@@ -25,8 +26,8 @@ Key = tuple[int, int]
 TURN_NS = 5_000_000
 TURN_WRITES = 64
 
-RUN_NS = 500_000
-"""Items are processed one after the other, without looking left or right, for about so long."""
+RUN_NS, RUN_CALLS = 500_000, 1024
+"""Small values are processed one after the other, without looking left or right, for so long, or so many of them."""
 
 
 class Arrived(NamedTuple):
@@ -187,32 +188,32 @@ class Replica:
         inputs = {port: item}
         del item, arrived
         target.feed(inputs, port, nbytes)
-        took = self.clock() - start
-        self.service_ns = took if not self.service_ns else 0.8 * self.service_ns + 0.2 * took
+        self._note_pace(self.clock() - start, 1)
         inlet.take(nbytes)
         self.worker.taken(inlet, self)
 
     def _take_run(self, arrived: Arrived, run: Run) -> None:
         """Process as many of the values as take about `RUN_NS`."""
         inlet, target, port, _, nbytes = arrived
-        left = len(run.values) - run.at
-        number = min(left, self._at_once(target))
-        values = run.values[run.at : run.at + number]
-        run.at += number
-        if number == left:
-            self.inbox.popleft()
-        total = len(run.values)
-        nbytes = nbytes * run.at // total - nbytes * (run.at - number) // total
         start = self.clock()
-        target.feed_run(values, port, nbytes)
-        took = (self.clock() - start) / number
-        self.service_ns = took if not self.service_ns else 0.8 * self.service_ns + 0.2 * took
+        number = target.feed_run(run.values[run.at : run.at + self._at_once(target)], port, start + RUN_NS)
+        self._note_pace(self.clock() - start, number)
+        run.at += number
+        total = len(run.values)
+        if run.at == total:
+            self.inbox.popleft()
+        nbytes = nbytes * run.at // total - nbytes * (run.at - number) // total
+        target.bytes_in += nbytes
         inlet.take(nbytes, number)
         self.worker.taken(inlet, self)
 
+    def _note_pace(self, took_ns: int, number: int) -> None:
+        took = took_ns / number
+        self.service_ns = took if not self.service_ns else 0.8 * self.service_ns + 0.2 * took
+
     def _at_once(self, target: Instance) -> int:
-        """How many calls to make before looking left and right again."""
-        return max(1, int(RUN_NS / self.service_ns)) if self.service_ns and target.is_plain else 1
+        """How many calls to make before looking left and right again: one, where nothing is known of their pace."""
+        return RUN_CALLS if self.service_ns and target.is_plain else 1
 
     def _left_to_give(self) -> bool:
         return bool(self.feeds) and not self.worker.stopping
@@ -227,23 +228,23 @@ class Replica:
         return feed
 
     def _give(self, feed: Feed) -> None:
-        number = 1 if feed.items else min(feed.iterations, self._at_once(feed.instance))
-        item = feed.instance.obtain(feed.next, "")
-        feed.iterations -= number - 1
-        if not feed.left:
-            self.feeds.remove(feed)
+        instance, start, number = feed.instance, self.clock(), 1
         self.in_source = feed.is_source
-        start = self.clock()
         try:
-            if number > 1:
-                feed.instance.call_run(number)
+            at_once = 0 if feed.items else min(feed.iterations, self._at_once(instance))
+            if at_once > 1:
+                number = instance.feed_run([{}] * at_once, "", start + RUN_NS)
+                feed.iterations -= number
             else:
-                feed.instance.feed(item, next(iter(item), ""))
+                item = instance.obtain(feed.next, "")
+                instance.feed(item, next(iter(item), ""))
         except Stopped:
             self.feeds.clear()
+        else:
+            if not feed.left:
+                self.feeds.remove(feed)
         if feed.is_source:
-            took = (self.clock() - start) / number
-            self.service_ns = took if not self.service_ns else 0.8 * self.service_ns + 0.2 * took
+            self._note_pace(self.clock() - start, number)
         self.in_source = False
 
     # What its instances call while they run.

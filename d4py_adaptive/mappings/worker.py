@@ -16,7 +16,8 @@ from greenlet import getcurrent, greenlet
 from d4py_adaptive.errors import Failure, RunError
 from d4py_adaptive.mappings.assembly import RESULTS, Assembly
 from d4py_adaptive.mappings.channel import OFFER_NS, Inlet, Outlet
-from d4py_adaptive.mappings.instance import Instance, Unwind
+from d4py_adaptive.mappings.failing import Unwind
+from d4py_adaptive.mappings.instance import Instance
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.mappings.replica import Arrived, Replica, Run
 from d4py_adaptive.mappings.routing import QueuedReader
@@ -68,7 +69,6 @@ class Worker:
         where: the worker that each instance lives on, as far as is known here.
         moves: how often each instance has moved, as far as is known here.
         placing: changes whenever `where` does.
-        flat_limit: below this number of small values in a frame, one more does not complete it.
     """
 
     def __init__(
@@ -99,7 +99,6 @@ class Worker:
         self.where = {ref.number: job.plan.worker_of(ref) for ref in job.plan.instances} | {RESULTS: LAUNCHER}
         self.moves: dict[int, int] = {}
         self.placing = 0
-        self.flat_limit = job.flat_items - 1
         self.replicas: deque[Replica] = deque()
         self.inlets: dict[tuple[int, int], tuple[Replica, Inlet]] = {}
         self.outlets: dict[tuple[int, int], Outlet] = {}
@@ -208,7 +207,7 @@ class Worker:
                     here.append((outlet, reader.port))
                     continue
                 if is_flat and not reader.is_broadcast:
-                    self.put_flat(sender.replica, outlet, reader.port, item)
+                    self.put_flat(sender.replica, outlet, reader.port, [item])
                     self.offer_now_and_then(outlet)
                     continue
                 if encoded is None:
@@ -266,20 +265,23 @@ class Worker:
         else:
             self._unsent[outlet.sender, outlet.receiver] = outlet
 
-    def put_flat(self, replica: Replica, outlet: Outlet, port: int, item: Any) -> None:
-        """Add a small value to the frame for a reader elsewhere, once there is room; it is sent with the others."""
-        if outlet.batch or (outlet.flat and outlet.flat_port != port):
-            self._flush(outlet)
-        if not outlet.has_room:
-            self._flush(outlet)
-            replica.wait(lambda: outlet.has_room)
-        outlet.sent += 1
-        outlet.flat.append(item)
-        outlet.flat_port = port
-        if len(outlet.flat) >= self.job.flat_items:
-            self._flush(outlet)
-        elif len(outlet.flat) == 1:
-            self._unsent[outlet.sender, outlet.receiver] = outlet
+    def put_flat(self, replica: Replica, outlet: Outlet, port: int, values: list[Any]) -> None:
+        """Add small values to the frame for a reader elsewhere, as soon as there is room for each."""
+        while values:
+            if outlet.batch or (outlet.flat and outlet.flat_port != port):
+                self._flush(outlet)
+            if not outlet.has_room:
+                self._flush(outlet)
+                replica.wait(lambda: outlet.has_room)
+            room = min(outlet.limit - outlet.sent, self.job.flat_items - len(outlet.flat))
+            added, values = values[:room], values[room:]
+            outlet.sent += len(added)
+            outlet.flat += added
+            outlet.flat_port = port
+            if len(outlet.flat) >= self.job.flat_items:
+                self._flush(outlet)
+            else:
+                self._unsent[outlet.sender, outlet.receiver] = outlet
 
     def offer(self, outlet: Outlet) -> None:
         """Send what waits for a reader that has nothing else to read."""

@@ -1,10 +1,19 @@
 """The common shapes of PEs, called by hand."""
 
+import functools
+from types import MethodType
 from typing import Any
 
 import pytest
 
-from d4py_adaptive.dataflow.patterns import BasePE, ConsumerPE, IterativePE, ProducerPE, SimpleFunctionPE
+from d4py_adaptive.dataflow.patterns import (
+    BasePE,
+    ConsumerPE,
+    IterativePE,
+    ProducerPE,
+    SimpleFunctionPE,
+    by_value,
+)
 
 
 def ports(pe: Any) -> tuple[list[str], list[str]]:
@@ -87,3 +96,64 @@ def test_other_port_names_are_the_subclass_s_to_choose() -> None:
 
     assert ports(Renamed()) == (["trace"], ["spectrum"])
     assert Renamed().process({"trace": 1}) == {"spectrum": 1}
+
+
+class Renamed(Half):
+    INPUT_NAME, OUTPUT_NAME = "from", "to"
+
+
+class Empty(ProducerPE):
+    def _process(self, inputs: Any) -> Any:
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("pe", "ports"),
+    [
+        (Half(), ("input", "output")),
+        (Renamed(), ("from", "to")),
+        (SimpleFunctionPE(abs), ("input", "output")),
+        (ConsumerPE(), ("input", "")),
+        (Empty(), ("", "output")),
+    ],
+)
+def test_a_pattern_s_own_process_can_be_done_without(pe: Any, ports: tuple[str, str]) -> None:
+    assert by_value(pe) == (pe._process, *ports)
+
+
+def test_a_process_of_one_s_own_is_called() -> None:
+    class Own(Half):
+        def process(self, inputs: Any) -> Any:
+            return super().process(inputs)
+
+    class Wrapped(Half):
+        @functools.wraps(Half.process)
+        def process(self, inputs: Any) -> Any:
+            return {"output": inputs}
+
+    class WithoutInputs(ProducerPE):
+        def _process(self) -> Any:  # type: ignore[override]
+            return 1
+
+    for pe in (Own(), Wrapped(), WithoutInputs(), BasePE()):
+        assert by_value(pe) is None
+
+
+@pytest.mark.parametrize("name", ["process", "_process", "INPUT_NAME", "OUTPUT_NAME"])
+def test_a_pe_that_holds_itself_what_process_looks_up_may_change_it_in_any_call(name: str) -> None:
+    half = Half()
+    setattr(half, name, getattr(half, name))
+    assert by_value(half) is None
+    other = Half()
+    other.process = MethodType(Half.process, half)  # type: ignore[method-assign]
+    assert by_value(other) is None
+
+
+def test_a_process_that_is_patched_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IterativePE, "process", lambda self, inputs: {"output": (self.name, inputs)})
+    assert by_value(Half()) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(Half, "_process", lambda self, data: (self.name, data))
+    how = by_value(Half())
+    assert how is not None
+    assert how.call(3) == ("Half", 3)

@@ -59,7 +59,7 @@ def test_an_inlet_that_nothing_is_written_to_is_closed_by_the_end() -> None:
 
 @pytest.mark.parametrize(
     ("service_ns", "items"),
-    [(0, 1024), (-1, 1024), (1, 1024), (48_000, 1024), (50_000, 1000), (1e6, 50), (2e7, 2), (1e12, 2)],
+    [(0, 4096), (-1, 4096), (1, 4096), (12_000, 4096), (50_000, 1000), (1e6, 50), (2e7, 2), (1e12, 2)],
 )
 def test_a_slow_receiver_gets_a_window_of_fewer_items(service_ns: float, items: int) -> None:
     assert Window().items_for(service_ns) == items

@@ -60,7 +60,7 @@ def hurry(bench: Any) -> Any:
 
 
 @pytest.mark.parametrize("at_once", [True, False])
-@pytest.mark.parametrize("flat_items", [1, 3, 256])
+@pytest.mark.parametrize("flat_items", [1, 3, 1024])
 def test_whatever_may_and_may_not_travel_together_the_order_is_kept(
     make_bench: Make, at_once: bool, flat_items: int
 ) -> None:

@@ -1,0 +1,244 @@
+"""The quick way of small values through an instance: what surrounds a call is done once for many, or not at all.
+
+Nothing of it shows: who gets what, in which order, what is counted, and what a failure says are as if each value came
+alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from d4py_adaptive.dataflow.patterns import by_value
+from d4py_adaptive.mappings.channel import Outlet
+from d4py_adaptive.mappings.failing import NOT_FAILURES
+from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
+from d4py_adaptive.telemetry.board import Field, State
+from d4py_adaptive.wire.copying import is_atomic
+from d4py_adaptive.wire.sizes import FLAT_NUMBERS, flat_bytes
+
+if TYPE_CHECKING:
+    from d4py_adaptive.mappings.instance import Instance
+
+_ITEM, _STATE = int(Field.ITEM), int(Field.STATE)
+_PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
+
+
+class Quick:
+    """The quick way through one instance.
+
+    Args:
+        instance: the instance.
+
+    Attributes:
+        results: small values that calls in a row returned, which nobody else has been told of yet.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self.results: list[Any] = []
+        self._instance = instance
+        self._call: Callable[[Any], Any] | None = None
+        self._input = self._output = ""
+        self._own: dict[str, Any] = {}
+        self._size = -1
+        self._open = False
+        self._next: FusedReader | None = None
+        self._queued: dict[str, tuple[QueuedReader, Outlet]] = {}
+        self._queued_for = -1
+        self._to: tuple[QueuedReader, Outlet] | None = None
+
+    @property
+    def queued(self) -> dict[str, tuple[QueuedReader, Outlet]]:
+        """The outputs with one reader alone, in one instance that lives elsewhere: nothing to choose or copy."""
+        worker = self._instance.replica.worker
+        if self._queued_for != worker.placing:
+            self._queued_for = worker.placing
+            self._queued = {
+                port: (queued[0], queued[0].outlets[0])
+                for port, (fused, queued) in self._instance.readers.items()
+                if not fused and len(queued) == 1 and queued[0].is_single and not worker.is_here(queued[0].outlets[0])
+            }
+        return self._queued
+
+    def _look(self) -> None:
+        """See how the PE is to be called; that holds until it is given an attribute more, or one less."""
+        instance = self._instance
+        self._own = vars(instance.pe)
+        self._size = len(self._own)
+        how = by_value(instance.pe)
+        if how is None or (how.output and how.output not in instance.readers):  # then the long way says what is wrong
+            self._call, self._input, self._output = None, "", ""
+        else:
+            self._call, self._input, self._output = how
+        fused, queued = instance.readers.get(self._output, ((), ()))
+        self._next = fused[0] if len(fused) == 1 and not queued and fused[0].keys is None else None
+        self._open = self._call is not None and instance.is_free
+
+    # Calls in a row.
+
+    def run(self, values: list[Any], port: str, until_ns: int) -> None:
+        """Call the PE with small values, or, without a port, with nothing, and write what it returns.
+
+        The instance counts the calls that were made: at least one, all if they were quick and there was room.
+        """
+        instance = self._instance
+        room = min((outlet.limit - outlet.sent for _, outlet in self.queued.values()), default=len(values))
+        values = values[: max(1, room)]
+        self._look()
+        try:
+            if self._call is not None and self._input == port:
+                self._run_by_value(values if port else ({} for _ in values), until_ns)
+            else:
+                self._run_by_inputs(values, port, until_ns)
+        except BaseException:
+            self._count()
+            raise
+        self.hand_over()
+        for _, outlet in self.queued.values():
+            instance.replica.worker.offer(outlet)
+        if instance.replica.restless:
+            instance.replica.after_write()
+
+    def _run_by_value(self, values: Iterable[Any], until_ns: int) -> None:
+        instance, call, output, own, size = self._instance, self._call, self._output, self._own, self._size
+        row, worker, clock = instance.row, instance.replica.worker, instance.replica.clock
+        assert call is not None
+        put = self._destination()
+        calls = instance.calls
+        for value in values:
+            instance.calls = calls = calls + 1
+            row[_ITEM] = calls
+            result = call(value)
+            if worker.ending or len(own) != size:
+                self._write_by_name(result)
+                break
+            if result is not None and output:
+                if put is not None and (type(result) in FLAT_NUMBERS or flat_bytes(result)):
+                    put(result)
+                else:
+                    outputs, result = {output: result}, None
+                    self.hand_over()
+                    instance.write_returned(outputs)
+            if clock() >= until_ns:
+                break
+
+    def _run_by_inputs(self, values: list[Any], port: str, until_ns: int) -> None:
+        instance, queued = self._instance, self.queued
+        pe, row, worker, clock = instance.pe, instance.row, instance.replica.worker, instance.replica.clock
+        for value in values:
+            instance.calls += 1
+            row[_ITEM] = instance.calls
+            outputs = pe.process({port: value} if port else {})
+            if type(outputs) is dict and len(outputs) == 1 and not worker.ending:
+                ((output, item),) = outputs.items()
+                to = queued.get(output)
+                if to is not None and (type(item) in FLAT_NUMBERS or flat_bytes(item)):
+                    if self._to is not to:
+                        self.hand_over()
+                        self._to = to
+                    self.results.append(item)
+                    outputs = None
+                del item
+            if outputs is not None:
+                self.hand_over()
+                instance.write_returned(outputs)
+                queued = self.queued
+            if clock() >= until_ns:
+                break
+
+    def _destination(self) -> Callable[[Any], None] | None:
+        """Where small results of the PE go; None for the long way."""
+        self._to = self.queued.get(self._output)
+        if self._to is not None:
+            return self.results.append
+        if self._next is not None and self._next.target.quick.takes(self._next.port):
+            return self._pass_on
+        return None
+
+    def _write_by_name(self, result: Any) -> None:
+        """Write a result as the pattern's `process` does, to the output that the PE names after the call."""
+        self._size = -1
+        self.hand_over()
+        if result is not None and self._output:
+            outputs, result = {self._instance.pe.OUTPUT_NAME: result}, None  # type: ignore[attr-defined]
+            self._instance.write_returned(outputs)
+
+    def hand_over(self) -> None:
+        """Put what calls in a row returned into the frame that is being filled."""
+        if self.results and self._to is not None:
+            values = self.results[:]
+            self._count()
+            reader, outlet = self._to
+            replica = self._instance.replica
+            replica.worker.put_flat(replica, outlet, reader.port, values)
+
+    def _count(self) -> None:
+        if self._to is not None:
+            self._instance.items_out += len(self.results)
+            self._to[0].items += len(self.results)
+            self.results.clear()
+
+    # Fused PEs.
+
+    def takes(self, port: str) -> bool:
+        """Whether `feed` may be given an item for a port: nothing is to be done but to call the PE."""
+        if self._size < 0:
+            self._look()
+            if self._instance.is_held:  # it may be open later
+                self._size = -1
+        return self._open and self._input == port
+
+    def _pass_on(self, value: Any) -> None:
+        """Give a value to the one reader, which is in the same stage."""
+        self._pass_on_at(value, self._instance.replica.clock())
+
+    def _pass_on_at(self, value: Any, now_ns: int) -> int:
+        reader, instance = self._next, self._instance
+        assert reader is not None
+        way = reader.target.quick
+        if way.takes(reader.port):
+            reader.items += 1
+            instance.items_out += 1
+            return way.feed(value, now_ns)
+        instance.write_returned({self._output: value})
+        return instance.replica.clock()
+
+    def feed(self, value: Any, start_ns: int) -> int:
+        """Process an item that cannot change, and what becomes of it in the PEs behind; when that was done.
+
+        What is read off the clock between two PEs ends the call of one and begins that of the next.
+        """
+        instance = self._instance
+        replica, row = instance.replica, instance.row
+        worker, clock = replica.worker, replica.clock
+        caller, replica.running = replica.running, instance
+        outer_ns, replica.elsewhere_ns = replica.elsewhere_ns, 0
+        instance.items_in += 1
+        instance.calls += 1
+        row[_ITEM] = instance.calls
+        row[_STATE] = _PROCESS
+        end_ns = 0
+        try:
+            result = self._call(value)  # type: ignore[misc]
+            if worker.ending or len(self._own) != self._size:
+                worker.check()
+                self._write_by_name(result)
+            elif result is not None and self._output:
+                if self._next is not None and (type(result) in FLAT_NUMBERS or is_atomic(result)):
+                    end_ns = self._pass_on_at(result, clock())
+                elif self._output in self.queued and flat_bytes(result):
+                    instance.put_quick(*self._queued[self._output], result)
+                else:
+                    outputs, result = {self._output: result}, None
+                    instance.write_returned(outputs)
+        except NOT_FAILURES:
+            raise
+        except BaseException as error:  # noqa: BLE001 - becomes the run's failure
+            instance.fail("process", self._input, error)
+        finally:
+            end_ns = end_ns or clock()
+            row[_STATE] = _IDLE
+            instance.busy_ns += end_ns - start_ns - replica.elsewhere_ns
+            replica.elsewhere_ns = outer_ns + end_ns - start_ns
+            replica.running = caller
+        return end_ns
