@@ -359,8 +359,8 @@ class Instance:
             replica.worker.deliver(replica, outlet, number, item if atomic else mine.pop())
         for reader in fused:
             reader.items += 1
-            if atomic and reader.target.quick.takes(reader.port):
-                reader.target.quick.feed(item, self._clock())
+            if atomic and reader.target.quick.is_open:
+                reader.target.quick.feed(reader.port, item, self._clock())
                 continue
             reader.target.feed({reader.port: item if atomic else mine.pop()}, reader.port)
         replica.after_write()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from d4py_adaptive.dataflow.patterns import by_value
 from d4py_adaptive.mappings.channel import Outlet
-from d4py_adaptive.mappings.failing import NOT_FAILURES
+from d4py_adaptive.mappings.failing import NOT_FAILURES, Unwind
 from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
 from d4py_adaptive.telemetry.board import Field, State
 from d4py_adaptive.wire.copying import is_atomic
@@ -42,6 +42,7 @@ class Quick:
         self._own: dict[str, Any] = {}
         self._size = -1
         self._open = False
+        self._behind: dict[str, FusedReader] = {}
         self._next: FusedReader | None = None
         self._queued: dict[str, tuple[QueuedReader, Outlet]] = {}
         self._queued_for = -1
@@ -70,9 +71,13 @@ class Quick:
             self._call, self._input, self._output = None, "", ""
         else:
             self._call, self._input, self._output = how
-        fused, queued = instance.readers.get(self._output, ((), ()))
-        self._next = fused[0] if len(fused) == 1 and not queued and fused[0].keys is None else None
-        self._open = self._call is not None and instance.is_free
+        self._behind = {
+            port: fused[0]
+            for port, (fused, queued) in instance.readers.items()
+            if len(fused) == 1 and not queued and fused[0].keys is None
+        }
+        self._next = self._behind.get(self._output)
+        self._open = instance.is_free
 
     # Calls in a row.
 
@@ -123,7 +128,7 @@ class Quick:
                 break
 
     def _run_by_inputs(self, values: list[Any], port: str, until_ns: int) -> None:
-        instance, queued = self._instance, self.queued
+        instance, queued, behind = self._instance, self.queued, self._behind
         pe, row, worker, clock = instance.pe, instance.row, instance.replica.worker, instance.replica.clock
         for value in values:
             instance.calls += 1
@@ -138,6 +143,9 @@ class Quick:
                         self._to = to
                     self.results.append(item)
                     outputs = None
+                elif output in behind and is_atomic(item):
+                    self._pass_on(behind[output], item, clock())
+                    outputs = None
                 del item
             if outputs is not None:
                 self.hand_over()
@@ -146,14 +154,13 @@ class Quick:
             if clock() >= until_ns:
                 break
 
-    def _destination(self) -> Callable[[Any], None] | None:
+    def _destination(self) -> Callable[[Any], object] | None:
         """Where small results of the PE go; None for the long way."""
         self._to = self.queued.get(self._output)
         if self._to is not None:
             return self.results.append
-        if self._next is not None and self._next.target.quick.takes(self._next.port):
-            return self._pass_on
-        return None
+        reader, clock = self._next, self._instance.replica.clock
+        return None if reader is None else lambda value: self._pass_on(reader, value, clock())
 
     def _write_by_name(self, result: Any) -> None:
         """Write a result as the pattern's `process` does, to the output that the PE names after the call."""
@@ -180,37 +187,22 @@ class Quick:
 
     # Fused PEs.
 
-    def takes(self, port: str) -> bool:
-        """Whether `feed` may be given an item for a port: nothing is to be done but to call the PE."""
+    @property
+    def is_open(self) -> bool:
+        """Whether `feed` may be given items, since nothing is to be done before or after a call."""
         if self._size < 0:
             self._look()
             if self._instance.is_held:  # it may be open later
                 self._size = -1
-        return self._open and self._input == port
+        return self._open
 
-    def _pass_on(self, value: Any) -> None:
-        """Give a value to the one reader, which is in the same stage."""
-        self._pass_on_at(value, self._instance.replica.clock())
-
-    def _pass_on_at(self, value: Any, now_ns: int) -> int:
-        reader, instance = self._next, self._instance
-        assert reader is not None
-        way = reader.target.quick
-        if way.takes(reader.port):
-            reader.items += 1
-            instance.items_out += 1
-            return way.feed(value, now_ns)
-        instance.write_returned({self._output: value})
-        return instance.replica.clock()
-
-    def feed(self, value: Any, start_ns: int) -> int:
+    def feed(self, port: str, value: Any, start_ns: int) -> int:
         """Process an item that cannot change, and what becomes of it in the PEs behind; when that was done.
 
         What is read off the clock between two PEs ends the call of one and begins that of the next.
         """
         instance = self._instance
         replica, row = instance.replica, instance.row
-        worker, clock = replica.worker, replica.clock
         caller, replica.running = replica.running, instance
         outer_ns, replica.elsewhere_ns = replica.elsewhere_ns, 0
         instance.items_in += 1
@@ -219,26 +211,56 @@ class Quick:
         row[_STATE] = _PROCESS
         end_ns = 0
         try:
-            result = self._call(value)  # type: ignore[misc]
-            if worker.ending or len(self._own) != self._size:
-                worker.check()
-                self._write_by_name(result)
-            elif result is not None and self._output:
-                if self._next is not None and (type(result) in FLAT_NUMBERS or is_atomic(result)):
-                    end_ns = self._pass_on_at(result, clock())
-                elif self._output in self.queued and flat_bytes(result):
-                    instance.put_quick(*self._queued[self._output], result)
-                else:
-                    outputs, result = {self._output: result}, None
-                    instance.write_returned(outputs)
+            if self._call is None or self._input != port:
+                end_ns = self._write_outputs(instance.pe.process({port: value}))
+            else:
+                result = self._call(value)
+                if replica.worker.ending or len(self._own) != self._size:
+                    self._write_by_name(result)
+                elif result is not None and self._output:
+                    if self._next is not None and (type(result) in FLAT_NUMBERS or is_atomic(result)):
+                        end_ns = self._pass_on(self._next, result, replica.clock())
+                    elif self._output in self.queued and flat_bytes(result):
+                        instance.put_quick(*self._queued[self._output], result)
+                    else:
+                        outputs, result = {self._output: result}, None
+                        instance.write_returned(outputs)
         except NOT_FAILURES:
             raise
         except BaseException as error:  # noqa: BLE001 - becomes the run's failure
-            instance.fail("process", self._input, error)
+            instance.fail("process", port, error)
         finally:
-            end_ns = end_ns or clock()
+            end_ns = end_ns or replica.clock()
             row[_STATE] = _IDLE
             instance.busy_ns += end_ns - start_ns - replica.elsewhere_ns
             replica.elsewhere_ns = outer_ns + end_ns - start_ns
             replica.running = caller
+        if replica.worker.aborted:
+            raise Unwind
         return end_ns
+
+    def _write_outputs(self, outputs: Any) -> int:
+        """Write what a call returned; when all that came of it was done, if that is known, else 0."""
+        if outputs is None:
+            return 0
+        instance = self._instance
+        if type(outputs) is dict and len(outputs) == 1 and not instance.replica.worker.ending:
+            ((output, item),) = outputs.items()
+            if output in self._behind and is_atomic(item):
+                return self._pass_on(self._behind[output], item, instance.replica.clock())
+            if output in self.queued and flat_bytes(item):
+                instance.put_quick(*self._queued[output], item)
+                return 0
+            del item
+        instance.write_returned(outputs)
+        return 0
+
+    def _pass_on(self, reader: FusedReader, item: Any, now_ns: int) -> int:
+        """Give an item that cannot change to the one reader, which is in the same stage; when that was done."""
+        way = reader.target.quick
+        reader.items += 1
+        self._instance.items_out += 1
+        if way.is_open:
+            return way.feed(reader.port, item, now_ns)
+        reader.target.feed({reader.port: item}, reader.port)
+        return self._instance.replica.clock()

@@ -410,3 +410,38 @@ def test_a_fused_pe_of_two_inputs_gets_each_item_at_its_own(make_bench: Make) ->
     bench = hurry(make_bench([Items([1, 2]), Asks()], connections[1:], [("Items0 Asks1", (0,))], inputs=2))
     bench.run()
     assert (failure_in(bench).error_type, failure_in(bench).port) == ("KeyError", "other")
+
+
+class Boxes(IterativePE):
+    """Makes something changeable of a small value, and keeps nothing of it."""
+
+    made: list[int] = []
+
+    def _process(self, data: Any) -> Any:
+        box = [data] if data % 2 else data
+        Boxes.made.append(id(box))
+        return box
+
+
+class BoxesByInputs(Boxes):
+    def process(self, inputs: Any) -> Any:
+        return {"output": self._process(inputs["input"])}
+
+
+@pytest.mark.parametrize("kind", [Boxes, BoxesByInputs])
+@pytest.mark.parametrize("fused", ["Items0 {} Keep2", "Items0 | {} Keep2"])
+def test_a_fused_reader_gets_what_nobody_else_holds_without_a_copy(
+    make_bench: Make, kind: type[Boxes], fused: str
+) -> None:
+    class Sees(Keep):
+        def _process(self, data: Any) -> None:
+            Keep.kept.append(data)  # stays, so that no other box gets its place
+            assert id(data) == Boxes.made[-1]
+
+    stages = [
+        (pes, (i,)) for i, pes in enumerate(fused.replace("Keep", "Sees").format(f"{kind.__name__}1").split(" | "))
+    ]
+    bench = hurry(make_bench([Items(N), kind(), Sees()], CHAIN, stages, inputs=12))
+    bench.run()
+    assert not any(worker.failure for worker in bench.workers)
+    assert Keep.kept == [[n] if n % 2 else n for n in N]
