@@ -99,8 +99,9 @@ class Quick:
             self._count()
             raise
         self.hand_over()
+        late = instance.replica.clock() >= until_ns
         for _, outlet in self.queued.values():
-            instance.replica.worker.offer(outlet)
+            instance.replica.worker.offer(outlet, late)
         if instance.replica.restless:
             instance.replica.after_write()
 

@@ -283,9 +283,9 @@ class Worker:
             else:
                 self._unsent[outlet.sender, outlet.receiver] = outlet
 
-    def offer(self, outlet: Outlet) -> None:
-        """Send what waits for a reader that has nothing else to read."""
-        if outlet.flat and outlet.unread <= len(outlet.flat):
+    def offer(self, outlet: Outlet, late: bool = False) -> None:
+        """Send what waits for a reader that, as far as is known, has nothing else to read, or what is late."""
+        if outlet.flat and (late or outlet.unread <= len(outlet.flat)):
             self._flush(outlet)
 
     def offer_now_and_then(self, outlet: Outlet) -> None:

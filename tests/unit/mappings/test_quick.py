@@ -9,6 +9,7 @@ import pytest
 
 from d4py_adaptive import ConsumerPE, GenericPE, IterativePE, ProducerPE, SimpleFunctionPE
 from d4py_adaptive.telemetry.board import State
+from d4py_adaptive.wire.frame import Kind
 
 Make = Callable[..., Any]
 CHAIN = [(0, "output", 1, "input"), (1, "output", 2, "input")]
@@ -445,3 +446,18 @@ def test_a_fused_reader_gets_what_nobody_else_holds_without_a_copy(
     bench.run()
     assert not any(worker.failure for worker in bench.workers)
     assert Keep.kept == [[n] if n % 2 else n for n in N]
+
+
+def test_what_slow_calls_return_does_not_wait_until_the_reader_has_said_what_it_read(
+    make_bench: Make, clock: Any
+) -> None:
+    class Slow(Items):
+        def _process(self, inputs: Any) -> Any:
+            clock.advance(400_000)
+            return super()._process(inputs)
+
+    bench = hurry(make_bench([Slow(N), Keep()], CHAIN[:1], [("Slow0", (0,)), ("Keep1", (1,))], inputs=12))
+    bench.workers[0].outlets[0, 1].grant(100, 10**6, 0)
+    bench.workers[0].step()
+    numbers = [frame.number for _, frame in bench.links[0].frames if frame.kind is Kind.DATA]
+    assert numbers == [2] * 6
