@@ -89,7 +89,9 @@ class Quick:
         instance = self._instance
         room = min((outlet.limit - outlet.sent for _, outlet in self.queued.values()), default=len(values))
         values = values[: max(1, room)]
-        self._look()
+        own = vars(instance.pe)
+        if own is not self._own or len(own) != self._size:
+            self._look()
         try:
             if self._call is not None and self._input == port:
                 self._run_by_value(values if port else ({} for _ in values), until_ns)
