@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import copy
 import json
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -65,6 +66,7 @@ def _add_ways_to_run(group: argparse._ArgumentGroup) -> None:
     most = "most workers of a parallel mapping; default: the usable cores"
     add("-n", "--workers", type=_whole_number(1), metavar="N", help=most)
     add("--start-method", default="", metavar="HOW", help="how worker processes start: fork, forkserver, spawn")
+    add("--buffers", type=_size, metavar="SIZE", help="most memory for items under way; default: an eighth of all")
     add("--no-fuse", action="store_true", help="give every PE a stage of its own")
     add("-s", "--split-sources", action="store_true", help="sources share processes, and all else shares the others")
     seed = "seed of random state; every run records the one it had"
@@ -89,6 +91,7 @@ def call(options: argparse.Namespace) -> int:
         mapping=options.mapping,
         workers=options.workers,
         fuse=not options.no_fuse,
+        buffer_bytes=options.buffers,
         seed=options.seed,
         start_method=_start_method(options.start_method),
         on_error=_policies(options.on_error),
@@ -146,7 +149,9 @@ def _notes(options: argparse.Namespace) -> list[str]:
         raise InputError("-o takes the name of a file or folder for results; got ''")
     if MAPPINGS.get(options.mapping).parallel:
         return []
-    useless = {"-n": (options.workers or 1) > 1, "--start-method": options.start_method}
+    useless = {
+        "-n": (options.workers or 1) > 1, "--start-method": options.start_method, "--buffers": options.buffers
+    }  # fmt: skip
     return [
         f"{option} does nothing under {options.mapping}, which has one process; -m multi has several"
         for option, given in useless.items()
@@ -170,6 +175,19 @@ def _whole_number(least: int | None = None) -> Callable[[str], int]:
         )
 
     return read
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def _size(text: str) -> int:
+    """The bytes that a size with a unit says."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", text.strip())
+    if match and match[2].upper() in _UNITS:
+        size = int(float(match[1]) * _UNITS[match[2].upper()])
+        if size:
+            return size
+    raise argparse.ArgumentTypeError(f"takes a size from 1 byte, such as 500MB or 2GiB; got {text or repr(text)}")
 
 
 def _start_method(name: str) -> str:

@@ -88,6 +88,17 @@ class Plan:
         """The worker that hosts an instance when the run starts."""
         return self.stages[ref.stage].workers[ref.index]
 
+    def channels(self, workflow: Workflow) -> int:
+        """How many pairs of instances exchange items between workers; outputs that leave the run count too."""
+        pairs = {
+            (sender.number, receiver.number)
+            for stream in workflow.streams
+            for sender in self.instances_of[stream.source]
+            for receiver in self.instances_of[stream.target]
+            if self.worker_of(sender) != self.worker_of(receiver)
+        }
+        return len(pairs) + sum(len(self.instances_of[pe]) for pe in {pe for pe, _ in workflow.results})
+
     def check(self, workflow: Workflow) -> Plan:
         """This plan, if it fits the workflow, its stages' PEs in topological order.
 

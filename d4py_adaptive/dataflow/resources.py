@@ -1,4 +1,4 @@
-"""What this process may use of the machine: affinity, cgroup quota and the batch system's grant."""
+"""What this process may use of the machine: affinity, cgroup limits and the batch system's grant."""
 
 from __future__ import annotations
 
@@ -15,6 +15,16 @@ def usable_cores(environment: Mapping[str, str] = os.environ, cgroup: Path = Pat
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     bounds = [affinity, _cgroup_quota(cgroup), *(_grant(environment.get(name)) for name in _GRANTS)]
     return max(1, min(bound for bound in bounds if bound is not None))
+
+
+def usable_memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """The memory this process may use: what is installed, or what its cgroup allows."""
+    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        allowed = (cgroup / "memory.max").read_text().strip()
+    except OSError:
+        return installed
+    return min(installed, int(allowed)) if allowed.isdecimal() else installed
 
 
 def _grant(text: str | None) -> int | None:

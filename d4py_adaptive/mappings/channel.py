@@ -24,11 +24,16 @@ class Window:
     """
 
     items: int = 4096
-    payload_bytes: int = 16 * 2**20
+    payload_bytes: int = 8 * 2**20
     target_ns: int = 50_000_000
 
     FIRST = 4
     """Items allowed before anything is known of the receiver's pace: few, so that slow items spread evenly."""
+
+    @classmethod
+    def within(cls, buffer_bytes: int, channels: int) -> Window:
+        """A window for each of so many channels which together hold no more than that, single items aside."""
+        return cls(payload_bytes=max(1, min(cls().payload_bytes, buffer_bytes // max(1, channels))))
 
     def items_for(self, service_ns: float) -> int:
         """How many items may be under way to a receiver that takes `service_ns` for one."""
@@ -54,8 +59,11 @@ class Outlet:
         limit_bytes: bytes that may be sent in all, the last item's excess aside.
         batch_ports: for each item that waits for its frame, its input port.
         batch: the items that wait for their frame.
+        batch_bytes: their bytes in the frame.
+        batch_payload_bytes: their bytes wherever they are.
         flat: small values that wait for their frame as they are, all for `flat_port`; never while `batch` holds any.
         flat_bytes: bytes of those that were sent.
+        written_at_ns: when the last item was written in the middle of a call.
         offer_at_ns: from when on a value is sent at once to a reader that has nothing else to read.
     """
 
@@ -69,9 +77,11 @@ class Outlet:
     batch_ports: list[int] = field(default_factory=list)
     batch: list[Encoded] = field(default_factory=list)
     batch_bytes: int = 0
+    batch_payload_bytes: int = 0
     flat: list[Any] = field(default_factory=list)
     flat_port: int = 0
     flat_bytes: int = 0
+    written_at_ns: int = 0
     offer_at_ns: int = 0
 
     @property

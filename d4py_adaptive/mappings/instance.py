@@ -15,7 +15,7 @@ from d4py_adaptive.errors import D4pyError, WireError
 from d4py_adaptive.mappings.channel import Outlet
 from d4py_adaptive.mappings.error_policy import ErrorPolicy
 from d4py_adaptive.mappings.failing import NOT_FAILURES, Unwind, failure_of
-from d4py_adaptive.mappings.quick import Quick
+from d4py_adaptive.mappings.quick import Quick, hand_over_gathered
 from d4py_adaptive.mappings.randomness import RandomScope
 from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
 from d4py_adaptive.mappings.state_guard import StateGuard
@@ -52,6 +52,7 @@ class Instance:
         is_source: no stream feeds it.
         readers: for each output, the readers in its own replica and those elsewhere.
         calls: how often `process` was called.
+        guard: watches its state, if it has to be watched.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Instance:
         self._policy = policy
         self._careful = not policy.stops_at_once
         self._guarded = guarded
-        self._guard: StateGuard | None = None
+        self.guard: StateGuard | None = None
         self.random = random
         self._digests = digests
         self._held: list[tuple[str, Any]] | None = None
@@ -93,7 +94,7 @@ class Instance:
         self._held = []
         self._call(State.PREPROCESS, "preprocess", "", self.pe.preprocess)
         if self._guarded:
-            self._guard = StateGuard(self.pe)
+            self.guard = StateGuard(self.pe)
 
     def let_go(self) -> None:
         """Write what `preprocess` wrote."""
@@ -103,8 +104,8 @@ class Instance:
 
     def postprocess(self) -> None:
         """The PE's `postprocess`, once, after everything its upstreams wrote."""
-        if self._guard is not None:
-            self._look(self._guard.look)
+        if self.guard is not None:
+            self._look(self.guard.look)
         self._call(State.POSTPROCESS, "postprocess", "", self.pe.postprocess)
 
     def obtain(self, make: Callable[..., Any], port: str, *arguments: Any) -> Any:
@@ -130,8 +131,8 @@ class Instance:
             self._feed_with_care(original, port)
         else:
             self._call(_PROCESS, "process", port, self._process, inputs)
-        if self._guard is not None:
-            self._look(self._guard.after_item, self.calls)
+        if self.guard is not None:
+            self.look_after_item()
 
     @property
     def is_plain(self) -> bool:
@@ -140,8 +141,8 @@ class Instance:
 
     @property
     def is_free(self) -> bool:
-        """Whether nothing at all has to be done around a call, so that it may be one of several fused ones."""
-        return self.is_plain and self._guard is None and self.random is None and not self.is_held
+        """Whether nothing has to be done before a call, so that it may be one of several fused ones."""
+        return self.is_plain and self.random is None and not self.is_held
 
     @property
     def is_held(self) -> bool:
@@ -163,8 +164,8 @@ class Instance:
         finally:
             if port:
                 self.items_in += self.calls - before
-        if self._guard is not None:
-            self._look(self._guard.after_item, self.calls)
+        if self.guard is not None:
+            self.look_after_item()
         return self.calls - before
 
     def _call(self, state: int, method: str, port: str, function: Callable[..., None], *inputs: Any) -> None:
@@ -261,6 +262,11 @@ class Instance:
             {"event": "dead_letter", "failure": failure.to_dict(), "attempts": attempts, "item": pickled}
         )
 
+    def look_after_item(self) -> None:
+        """Look whether the PE has changed its state, if it is time to."""
+        if self.guard is not None:
+            self._look(self.guard.after_item, self.calls)
+
     def _look(self, look: Callable[..., None], *number: int) -> None:
         try:
             look(*number)
@@ -318,8 +324,8 @@ class Instance:
             replica.before_write(self)
         self.items_out += 1
         reader.items += 1
-        replica.worker.put_flat(replica, outlet, reader.port, [item])
-        replica.worker.offer_now_and_then(outlet)
+        replica.worker.outbox.put_flat(replica, outlet, reader.port, [item])
+        replica.worker.outbox.offer_now_and_then(outlet)
         replica.after_write()
 
     def _emit(self, port: str, item: Any, others: int) -> None:
@@ -336,6 +342,8 @@ class Instance:
         replica = self.replica
         if replica.worker.ending:
             replica.before_write(self)
+        if self.quick.results:
+            self.quick.hand_over()
         self.items_out += 1
         here: Sequence[tuple[Outlet, int]] = ()
         mine: list[Any] = []
@@ -344,9 +352,10 @@ class Instance:
             for reader in fused:
                 if reader.keys is not None:
                     reader.keys.instance(item, 1)
-            if queued:
-                here = replica.worker.post(self, item, queued)
             atomic = is_atomic(item)
+            if queued:
+                is_alone = not (atomic or fused or others == _UNKNOWN) and unshared(item, others + 1)
+                here = replica.worker.post(self, item, queued, is_alone, goes_on=others != 0)
             if not atomic and (here or fused):
                 mine = self._share_out(item, len(here), fused, others)
         except NOT_FAILURES:
@@ -363,6 +372,8 @@ class Instance:
                 reader.target.quick.feed(reader.port, item, self._clock())
                 continue
             reader.target.feed({reader.port: item if atomic else mine.pop()}, reader.port)
+        if replica.gathered:
+            hand_over_gathered(replica, late=True)
         replica.after_write()
 
     def _share_out(self, item: Any, here: int, fused: tuple[FusedReader, ...], others: int) -> list[Any]:
@@ -391,7 +402,7 @@ class Instance:
             for reader, turn in zip(queued, turns[port], strict=True):
                 reader.turn = turn
         if self._guarded:
-            self._guard = StateGuard(self.pe)
+            self.guard = StateGuard(self.pe)
 
 
 def _copy_or_hand_over(item: Any) -> Any:

@@ -13,6 +13,7 @@ from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.dataflow.workflow import Workflow
 from d4py_adaptive.mappings.channel import Window
 from d4py_adaptive.wire.encoding import PlainWire, Wire
+from d4py_adaptive.wire.slots import MIB, SlabSize
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Job:
         explicit_seed: whether the user asked for it; then generators that PEs hold are seeded from it too.
         wire: encodes what crosses a process boundary.
         window: how much may be under way in a channel.
+        slab: how much shared memory each worker may have for large buffers.
         batch_items: most items in one frame, each of which is encoded by itself.
         flat_items: most small values in one frame, which are encoded together.
         guarded: PEs whose replicas rest on their code having been read as stateless; watched for changes of state.
@@ -47,6 +49,7 @@ class Job:
     explicit_seed: bool = False
     wire: Wire = field(default_factory=PlainWire)
     window: Window = field(default_factory=Window)
+    slab: SlabSize = field(default_factory=lambda: SlabSize(64 * MIB, 2**40))
     batch_items: int = 64
     flat_items: int = 1024
     guarded: frozenset[str] = frozenset()

@@ -24,8 +24,13 @@ import psutil
 from d4py_adaptive.errors import InputError, WorkerDied
 from d4py_adaptive.mappings.interruption import SIGNALS, Interruption
 from d4py_adaptive.mappings.job import Job
+from d4py_adaptive.mappings.lending import Lending
+from d4py_adaptive.mappings.links import LAUNCHER
 from d4py_adaptive.mappings.process import Ends, run_worker
 from d4py_adaptive.mappings.sockets import Connection, message
+from d4py_adaptive.mappings.threads import capped_threads
+from d4py_adaptive.wire.slab import PAGE_BYTES, Segment
+from d4py_adaptive.wire.slots import SlabSize
 
 IMPORTED_FIRST: set[str] = set()
 """Modules that change how imports work here; workers that are not forked import them before they read their job."""
@@ -47,12 +52,14 @@ class Child:
 
 
 @contextlib.contextmanager
-def workers(job: Job, interruption: Interruption) -> Iterator[list[Child]]:
-    """The worker processes of a job, none of which outlives the block."""
+def workers(job: Job, interruption: Interruption) -> Iterator[tuple[list[Child], Lending]]:
+    """The worker processes of a job, none of which outlives the block; and what they lend to the launcher."""
     method = job.start_method
     count = job.plan.workers
-    pairs = _pairs(job)
-    _allow_open_files(2 * (len(pairs) + 3 * count) + 64)
+    links = _links(job)
+    lenders = _lenders(links)
+    pairs = sorted({(min(a, b), max(a, b)) for a, others in links.items() for b in others})
+    _allow_open_files(2 * (len(pairs) + 3 * count) + count + 64)
     context: Any = multiprocessing.get_context(method)
     if method == "fork":
         _import_what_pes_need(job)
@@ -63,35 +70,51 @@ def workers(job: Job, interruption: Interruption) -> Iterator[list[Child]]:
         with _without_main(method), _signals_held():
             forkserver.ensure_running()
     payload = b"" if method == "fork" else _by_value(job)
+    segments = _segments(job)
     controls = [socket.socketpair() for _ in range(count)]
     joined = {pair: socket.socketpair() for pair in pairs}
     lifelines = [socket.socketpair() for _ in range(count)]
-    everything = [end for pair in [*controls, *lifelines, *joined.values()] for end in pair]
+    everything: list[socket.socket | Segment] = [*segments.values()]
+    everything += [end for pair in [*controls, *lifelines, *joined.values()] for end in pair]
+    lending = Lending(segments, LAUNCHER, job.slab, keeps=False)
     children: list[Child] = []
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-        for number in range(count):
-            ends = _ends_of(number, controls, joined, lifelines, everything, foreign=method == "fork")
-            inherited = job if method == "fork" else None
-            process = context.Process(target=run_worker, args=(number, inherited, ends), name=f"d4py worker {number}")
-            with _without_main(method), _quiet_fork(), _signals_held():
-                _start(process, method)
-            child = Child(number, process, _known(process), Connection(controls[number][0]), _ending_of(process))
-            children.append(child)
-            if payload:
-                child.connection.send(message("job", sorted(IMPORTED_FIRST), payload=payload))
+        with capped_threads(count) if method == "fork" else contextlib.nullcontext():
+            for number in range(count):
+                lent = {lender: segments[lender] for lender in lenders[number]}
+                ends = _ends_of(number, controls, joined, lifelines, lent, job.slab)
+                if method == "fork":
+                    ends.foreign += _not_of(ends, everything)
+                inherited = job if method == "fork" else None
+                name = f"d4py worker {number}"
+                process = context.Process(target=run_worker, args=(number, inherited, ends), name=name)
+                with _without_main(method), _quiet_fork(), _signals_held():
+                    _start(process, method)
+                child = Child(number, process, _known(process), Connection(controls[number][0]), _ending_of(process))
+                children.append(child)
+                if payload:
+                    child.connection.send(message("job", sorted(IMPORTED_FIRST), payload=payload))
         for _, theirs in [*controls, *lifelines]:
             theirs.close()
         for pair in joined.values():
             for end in pair:
                 end.close()
-        yield children
+        yield children, lending
     finally:
         interruption.armed = False
         _kill(children)
-        for end in everything:
-            end.close()
+        lending.close()
+        for one in everything:
+            one.close()
+
+
+def _segments(job: Job) -> dict[int, Segment]:
+    """Shared memory for each worker; the system's limit on the size of files holds for it too."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    allowed = job.slab.pool_bytes if limit == resource.RLIM_INFINITY else min(limit, job.slab.pool_bytes)
+    return {number: Segment.create(number, max(PAGE_BYTES, allowed)) for number in range(job.plan.workers)}
 
 
 def _preloads(job: Job) -> list[str]:
@@ -113,8 +136,8 @@ def _ends_of(
     controls: list[tuple[socket.socket, socket.socket]],
     joined: dict[tuple[int, int], tuple[socket.socket, socket.socket]],
     lifelines: list[tuple[socket.socket, socket.socket]],
-    everything: list[socket.socket],
-    foreign: bool,
+    segments: dict[int, Segment],
+    size: SlabSize,
 ) -> Ends:
     peers: dict[int, socket.socket] = {}
     for (low, high), (low_end, high_end) in joined.items():
@@ -122,22 +145,38 @@ def _ends_of(
             peers[high] = low_end
         elif number == high:
             peers[low] = high_end
-    own = {end.fileno() for end in [controls[number][1], lifelines[number][1], *peers.values()]}
-    others = [end for end in everything if foreign and end.fileno() >= 0 and end.fileno() not in own]
-    return Ends(controls[number][1], peers, lifelines[number][1], others)
+    return Ends(controls[number][1], peers, lifelines[number][1], segments, size, [])
 
 
-def _pairs(job: Job) -> list[tuple[int, int]]:
-    """The pairs of workers that exchange frames."""
-    pairs: set[tuple[int, int]] = set()
+def _not_of(ends: Ends, everything: list[socket.socket | Segment]) -> list[socket.socket | Segment]:
+    """What a forked worker inherits and has no use for."""
+    sockets = (ends.launcher, ends.lifeline, *ends.peers.values())
+    own = {end.fileno() for end in sockets} | {segment.fileno() for segment in ends.segments.values()}
+    return [end for end in everything if end.fileno() >= 0 and end.fileno() not in own]
+
+
+def _links(job: Job) -> dict[int, set[int]]:
+    """For each worker, those that it sends items to."""
     plan = job.plan
+    links: dict[int, set[int]] = {number: set() for number in range(plan.workers)}
     for stream in job.workflow.streams:
+        receivers = {plan.worker_of(receiver) for receiver in plan.instances_of[stream.target]}
         for sender in plan.instances_of[stream.source]:
-            for receiver in plan.instances_of[stream.target]:
-                a, b = plan.worker_of(sender), plan.worker_of(receiver)
-                if a != b:
-                    pairs.add((min(a, b), max(a, b)))
-    return sorted(pairs)
+            links[plan.worker_of(sender)] |= receivers - {plan.worker_of(sender)}
+    return links
+
+
+def _lenders(links: dict[int, set[int]]) -> dict[int, set[int]]:
+    """For each worker, those whose buffers may reach it, since what arrives can be passed on; itself too."""
+    lenders = {number: {number} for number in links}
+    spread = list(links)
+    while spread:
+        sender = spread.pop()
+        for receiver in links[sender]:
+            if not lenders[sender] <= lenders[receiver]:
+                lenders[receiver] |= lenders[sender]
+                spread.append(receiver)
+    return lenders
 
 
 def default_start_method() -> str:

@@ -28,7 +28,7 @@ def release(worker: Worker, replica: Replica, destination: int) -> bytes:
     """
     if not replica.between_items:
         raise RunError(f"replica {replica.key} is in the middle of a call; move it between two items")
-    worker.flush()
+    worker.outbox.flush()
     replica.unwind()
     own = {instance.ref.number: instance for instance in replica.instances.values()}
     state = {

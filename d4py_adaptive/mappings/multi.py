@@ -17,6 +17,7 @@ from d4py_adaptive.mappings.base import Mapping
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.mappings.launch import START_METHODS, Child, default_start_method, end_group, workers
+from d4py_adaptive.mappings.lending import Lending
 from d4py_adaptive.mappings.results import ResultSink
 from d4py_adaptive.mappings.sockets import message, read_message
 from d4py_adaptive.telemetry.board import Board, State
@@ -55,21 +56,28 @@ class MultiMapping(Mapping):
                 ours.send(b"!")
 
         interruption.listen(wake)
-        with ours, woken, _waking(ours), workers(job, interruption) as children:
+        with ours, woken, _waking(ours), workers(job, interruption) as (children, lending):
             observer.started()
-            _Launcher(job, observer, board, children, interruption).run(woken)
+            _Launcher(job, observer, board, children, lending, interruption).run(woken)
 
 
 class _Launcher:
     """Watches the workers of one run: takes results and lines, passes on orders, notices deaths."""
 
     def __init__(
-        self, job: Job, observer: Observer, board: Board, children: list[Child], interruption: Interruption
+        self,
+        job: Job,
+        observer: Observer,
+        board: Board,
+        children: list[Child],
+        lending: Lending,
+        interruption: Interruption,
     ) -> None:
         self._job = job
         self._observer = observer
         self._board = board
         self._children = children
+        self._lending = lending
         self._interruption = interruption
         self._sink = ResultSink(job, observer)
         self._failure: Failure | None = None
@@ -135,9 +143,13 @@ class _Launcher:
             if frame.kind is Kind.CONTROL:
                 self._hear(child, *read_message(frame))
             else:
+                self._lending.open(frame)
                 credit = self._sink.receive(frame)
                 if credit is not None:
+                    self._lending.give_back_with(child.number, credit)
                     child.connection.send(credit)
+        for lender, returned in self._lending.returns(is_idle=True):
+            self._children[lender].connection.send(returned)
 
     def _hear(self, child: Child, what: str, *rest: Any) -> None:
         if what == "line":

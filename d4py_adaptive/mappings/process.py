@@ -20,39 +20,54 @@ from typing import Any
 from d4py_adaptive.errors import RunError
 from d4py_adaptive.mappings.interruption import SIGNALS
 from d4py_adaptive.mappings.job import Job
+from d4py_adaptive.mappings.lending import Lending
+from d4py_adaptive.mappings.links import LAUNCHER
 from d4py_adaptive.mappings.output import lines_of
 from d4py_adaptive.mappings.sockets import Connection, message, read_message
-from d4py_adaptive.mappings.threads import cap_threads
-from d4py_adaptive.mappings.worker import LAUNCHER, Worker
+from d4py_adaptive.mappings.threads import cap_threads, cap_threads_to_come
+from d4py_adaptive.mappings.worker import Worker
 from d4py_adaptive.telemetry.board import Board
 from d4py_adaptive.wire.frame import Frame, Kind
+from d4py_adaptive.wire.slab import Segment
+from d4py_adaptive.wire.slots import SlabSize
+
+QUIET_S = 0.001
+"""An idle worker tells the others that it is idle after so long: at once, it would wake them for each item."""
 
 
 @dataclass
 class Ends:
-    """The socket ends of one worker.
+    """What joins one worker to the others.
 
     Attributes:
         launcher: to whoever launched it.
         peers: to the other workers it exchanges frames with.
         lifeline: reads end-of-file when the launcher is gone, and nothing else ever; no other process holds it.
-        foreign: ends that are not its own, which a forked process has to close.
+        segments: its own shared memory, and that of the workers whose buffers may reach it.
+        size: how much of its own it may lend.
+        foreign: what is not its own, which a forked process has to close.
     """
 
     launcher: socket.socket
     peers: dict[int, socket.socket]
     lifeline: socket.socket
-    foreign: list[socket.socket]
+    segments: dict[int, Segment]
+    size: SlabSize
+    foreign: list[socket.socket | Segment]
 
 
 class _Links:
-    """A worker's way to the rest of the run, over sockets."""
+    """A worker's way to the rest of the run, over sockets, with shared memory for large buffers."""
 
-    def __init__(self, connections: Mapping[int, Connection]) -> None:
+    def __init__(self, connections: Mapping[int, Connection], lending: Lending) -> None:
         self._connections = connections
+        self._lending = lending
+        self.keep = lending.keep
 
     def send(self, worker: int, frame: Frame) -> None:
         """Send a frame to a worker or the launcher."""
+        if frame.kind is Kind.CREDIT:
+            self._lending.give_back_with(worker, frame)
         self._connections[worker].send(frame)
 
     def line(self, instance: str, text: str) -> None:
@@ -83,7 +98,7 @@ def run_worker(number: int, job: Job | None, ends: Ends) -> None:
     _die_with_launcher(ends.lifeline)
     connections = {LAUNCHER: Connection(ends.launcher)} | {peer: Connection(end) for peer, end in ends.peers.items()}
     try:
-        _work(number, job, connections)
+        _work(number, job, connections, Lending(ends.segments, number, ends.size))
     finally:
         for connection in connections.values():
             connection.close()
@@ -91,20 +106,22 @@ def run_worker(number: int, job: Job | None, ends: Ends) -> None:
     sys.stdout.flush()
 
 
-def _work(number: int, job: Job | None, connections: dict[int, Connection]) -> None:
+def _work(number: int, job: Job | None, connections: dict[int, Connection], lending: Lending) -> None:
     rest: list[Frame] = []
     try:
         if job is None:
             job, rest = _await_job(connections[LAUNCHER])
-        cap_threads(job.plan.workers)
-        worker = Worker(job, number, Board(job.workflow, job.plan, job.board), _Links(connections))
+            cap_threads(job.plan.workers)
+        else:  # forked, with the cap in place
+            cap_threads_to_come(job.plan.workers)
+        worker = Worker(job, number, Board(job.workflow, job.plan, job.board), _Links(connections, lending))
     except Exception as error:  # noqa: BLE001 - whatever it is, the launcher must hear of it
         connections[LAUNCHER].send(message("broken", f"{type(error).__name__}: {error}"))
-        _serve_until_goodbye(None, connections)
+        _serve_until_goodbye(None, connections, lending)
         return
     with lines_of(worker):
-        if not _take_in(rest, worker):
-            _serve_until_goodbye(worker, connections)
+        if not _take_in(LAUNCHER, rest, worker, lending):
+            _serve_until_goodbye(worker, connections, lending)
 
 
 def _await_job(launcher: Connection) -> tuple[Job, list[Frame]]:
@@ -117,7 +134,9 @@ def _await_job(launcher: Connection) -> tuple[Job, list[Frame]]:
         if frames:
             for module in read_message(frames[0])[1]:
                 importlib.import_module(module)
-            return pickle.loads(frames[0].items[0].buffers[0]), frames[1:]
+            (job,) = frames[0].items[0].buffers
+            assert isinstance(job, bytearray)  # nothing is in shared memory yet
+            return pickle.loads(job), frames[1:]
     raise RunError("the launcher went away before it sent the job")
 
 
@@ -143,51 +162,67 @@ def _wait_for_the_end(lifeline: socket.socket) -> None:
     os._exit(1)
 
 
-def _serve_until_goodbye(worker: Worker | None, connections: dict[int, Connection]) -> None:
+def _serve_until_goodbye(worker: Worker | None, connections: dict[int, Connection], lending: Lending) -> None:
     """Run what can go on, pass frames in and out, and wait when there is nothing to do."""
     launcher = connections[LAUNCHER]
     told = False
     with selectors.DefaultSelector() as selector:
-        for connection in connections.values():
-            selector.register(connection, selectors.EVENT_READ, connection)
+        for number, connection in connections.items():
+            selector.register(connection, selectors.EVENT_READ, number)
         while True:
             went_on = worker is not None and not worker.aborted and worker.step()
+            _give_back(lending, connections, is_idle=False)
             if worker is not None and not told:
                 told = _report(worker, launcher)
             _watch_writable(selector, connections)
-            for key, mask in selector.select(0 if went_on else None):
-                if _move_frames(key.data, mask, worker):
+            events = selector.select(0 if went_on else QUIET_S if _has_word(worker, lending) else None)
+            if not events and not went_on:
+                if worker is not None:
+                    worker.tell()
+                _give_back(lending, connections, is_idle=True)
+            for key, mask in events:
+                connection = connections[key.data]
+                if mask & selectors.EVENT_WRITE:
+                    connection.push()
+                if mask & selectors.EVENT_READ and _take_in(key.data, connection.receive(), worker, lending):
                     return
-                if key.data.closed:
-                    selector.unregister(key.data)
+                if connection.closed:
+                    selector.unregister(connection)
             if launcher.closed:
                 return
 
 
-def _move_frames(connection: Connection, mask: int, worker: Worker | None) -> bool:
-    """Pass on what one connection has to give and can take; whether the launcher said goodbye."""
-    if mask & selectors.EVENT_WRITE:
-        connection.push()
-    return bool(mask & selectors.EVENT_READ) and _take_in(connection.receive(), worker)
+def _has_word(worker: Worker | None, lending: Lending) -> bool:
+    return (worker is not None and worker.has_word) or lending.has_returns
 
 
-def _take_in(frames: list[Frame], worker: Worker | None) -> bool:
+def _give_back(lending: Lending, connections: Mapping[int, Connection], is_idle: bool) -> None:
+    for lender, frame in lending.returns(is_idle):
+        connections[lender].send(frame)
+
+
+def _take_in(sender: int, frames: list[Frame], worker: Worker | None, lending: Lending) -> bool:
     """Hand frames to the worker and obey orders; whether the launcher said goodbye."""
     for frame in frames:
         if frame.kind is Kind.CONTROL:
             if _obey(read_message(frame)[0], worker):
                 return True
-        elif worker is not None:
+            continue
+        if frame.kind is Kind.DATA:
+            lending.open(frame)
+        else:
+            lending.take_back(sender, frame)
+        if worker is not None and frame.kind is not Kind.RETURN:
             worker.receive(frame)
     return False
 
 
 def _watch_writable(selector: selectors.BaseSelector, connections: Mapping[int, Connection]) -> None:
-    for connection in connections.values():
+    for number, connection in connections.items():
         if not connection.closed:
             wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.waiting else 0)
             if selector.get_key(connection).events != wanted:
-                selector.modify(connection, wanted, connection)
+                selector.modify(connection, wanted, number)
 
 
 def _report(worker: Worker, launcher: Connection) -> bool:

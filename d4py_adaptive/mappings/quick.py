@@ -19,6 +19,7 @@ from d4py_adaptive.wire.sizes import FLAT_NUMBERS, flat_bytes
 
 if TYPE_CHECKING:
     from d4py_adaptive.mappings.instance import Instance
+    from d4py_adaptive.mappings.replica import Replica
 
 _ITEM, _STATE = int(Field.ITEM), int(Field.STATE)
 _PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
@@ -44,9 +45,11 @@ class Quick:
         self._open = False
         self._behind: dict[str, FusedReader] = {}
         self._next: FusedReader | None = None
+        self._goes_to: QueuedReader | None = None
         self._queued: dict[str, tuple[QueuedReader, Outlet]] = {}
         self._queued_for = -1
-        self._to: tuple[QueuedReader, Outlet] | None = None
+        self._dealt: dict[str, QueuedReader] | None = None
+        self._to: QueuedReader | None = None
 
     @property
     def queued(self) -> dict[str, tuple[QueuedReader, Outlet]]:
@@ -60,6 +63,18 @@ class Quick:
                 if not fused and len(queued) == 1 and queued[0].is_single and not worker.is_here(queued[0].outlets[0])
             }
         return self._queued
+
+    @property
+    def dealt(self) -> dict[str, QueuedReader]:
+        """The outputs with one reader alone, any of whose instances gets an item whatever it is."""
+        if self._dealt is None:
+            worker = self._instance.replica.worker
+            self._dealt = {
+                port: queued[0]
+                for port, (fused, queued) in self._instance.readers.items()
+                if not fused and len(queued) == 1 and queued[0].is_blind and not worker.collects(queued[0].outlets[0])
+            }
+        return self._dealt
 
     def _look(self) -> None:
         """See how the PE is to be called; that holds until it is given an attribute more, or one less."""
@@ -77,6 +92,7 @@ class Quick:
             if len(fused) == 1 and not queued and fused[0].keys is None
         }
         self._next = self._behind.get(self._output)
+        self._goes_to = self.dealt.get(self._output)
         self._open = instance.is_free
 
     # Calls in a row.
@@ -87,7 +103,7 @@ class Quick:
         The instance counts the calls that were made: at least one, all if they were quick and there was room.
         """
         instance = self._instance
-        room = min((outlet.limit - outlet.sent for _, outlet in self.queued.values()), default=len(values))
+        room = min((reader.room for reader in self.dealt.values()), default=len(values))
         values = values[: max(1, room)]
         own = vars(instance.pe)
         if own is not self._own or len(own) != self._size:
@@ -98,12 +114,12 @@ class Quick:
             else:
                 self._run_by_inputs(values, port, until_ns)
         except BaseException:
-            self._count()
+            self.drop()
             raise
+        finally:
+            hand_over_gathered(instance.replica, instance.replica.clock() >= until_ns)
         self.hand_over()
-        late = instance.replica.clock() >= until_ns
-        for _, outlet in self.queued.values():
-            instance.replica.worker.offer(outlet, late)
+        self.offer(instance.replica.clock() >= until_ns)
         if instance.replica.restless:
             instance.replica.after_write()
 
@@ -125,13 +141,12 @@ class Quick:
                     put(result)
                 else:
                     outputs, result = {output: result}, None
-                    self.hand_over()
                     instance.write_returned(outputs)
             if clock() >= until_ns:
                 break
 
     def _run_by_inputs(self, values: list[Any], port: str, until_ns: int) -> None:
-        instance, queued, behind = self._instance, self.queued, self._behind
+        instance, dealt, behind = self._instance, self.dealt, self._behind
         pe, row, worker, clock = instance.pe, instance.row, instance.replica.worker, instance.replica.clock
         for value in values:
             instance.calls += 1
@@ -139,7 +154,7 @@ class Quick:
             outputs = pe.process({port: value} if port else {})
             if type(outputs) is dict and len(outputs) == 1 and not worker.ending:
                 ((output, item),) = outputs.items()
-                to = queued.get(output)
+                to = dealt.get(output)
                 if to is not None and (type(item) in FLAT_NUMBERS or flat_bytes(item)):
                     if self._to is not to:
                         self.hand_over()
@@ -151,15 +166,13 @@ class Quick:
                     outputs = None
                 del item
             if outputs is not None:
-                self.hand_over()
                 instance.write_returned(outputs)
-                queued = self.queued
             if clock() >= until_ns:
                 break
 
     def _destination(self) -> Callable[[Any], object] | None:
         """Where small results of the PE go; None for the long way."""
-        self._to = self.queued.get(self._output)
+        self._to = self.dealt.get(self._output)
         if self._to is not None:
             return self.results.append
         reader, clock = self._next, self._instance.replica.clock
@@ -168,24 +181,40 @@ class Quick:
     def _write_by_name(self, result: Any) -> None:
         """Write a result as the pattern's `process` does, to the output that the PE names after the call."""
         self._size = -1
-        self.hand_over()
         if result is not None and self._output:
             outputs, result = {self._instance.pe.OUTPUT_NAME: result}, None  # type: ignore[attr-defined]
             self._instance.write_returned(outputs)
 
     def hand_over(self) -> None:
-        """Put what calls in a row returned into the frame that is being filled."""
+        """Deal out what calls in a row returned."""
         if self.results and self._to is not None:
             values = self.results[:]
-            self._count()
-            reader, outlet = self._to
+            self.drop()
             replica = self._instance.replica
-            replica.worker.put_flat(replica, outlet, reader.port, values)
+            for outlet, share in self._to.deal(values):
+                if share:
+                    replica.worker.pass_values(replica, outlet, self._to.port, share)
 
-    def _count(self) -> None:
+    def offer(self, late: bool) -> None:
+        """Send what waits for readers that have nothing else to read, or what is late."""
+        for reader in self.dealt.values():
+            for outlet in reader.outlets:
+                self._instance.replica.worker.outbox.offer(outlet, late)
+
+    def _gather(self, to: QueuedReader, item: Any) -> None:
+        """Keep a small value until whoever called the first PE in the stage deals it out with others."""
+        if self._to is not to:
+            self.hand_over()
+            self._to = to
+        if not self.results:
+            self._instance.replica.gathered.append(self)
+        self.results.append(item)
+
+    def drop(self) -> None:
+        """Count what calls in a row returned, and forget it."""
         if self._to is not None:
             self._instance.items_out += len(self.results)
-            self._to[0].items += len(self.results)
+            self._to.items += len(self.results)
             self.results.clear()
 
     # Fused PEs.
@@ -223,8 +252,8 @@ class Quick:
                 elif result is not None and self._output:
                     if self._next is not None and (type(result) in FLAT_NUMBERS or is_atomic(result)):
                         end_ns = self._pass_on(self._next, result, replica.clock())
-                    elif self._output in self.queued and flat_bytes(result):
-                        instance.put_quick(*self._queued[self._output], result)
+                    elif self._goes_to is not None and (type(result) in FLAT_NUMBERS or flat_bytes(result)):
+                        self._gather(self._goes_to, result)
                     else:
                         outputs, result = {self._output: result}, None
                         instance.write_returned(outputs)
@@ -240,6 +269,8 @@ class Quick:
             replica.running = caller
         if replica.worker.aborted:
             raise Unwind
+        if instance.guard is not None and instance.calls >= instance.guard.due:
+            instance.look_after_item()
         return end_ns
 
     def _write_outputs(self, outputs: Any) -> int:
@@ -251,8 +282,8 @@ class Quick:
             ((output, item),) = outputs.items()
             if output in self._behind and is_atomic(item):
                 return self._pass_on(self._behind[output], item, instance.replica.clock())
-            if output in self.queued and flat_bytes(item):
-                instance.put_quick(*self._queued[output], item)
+            if output in self.dealt and flat_bytes(item):
+                self._gather(self.dealt[output], item)
                 return 0
             del item
         instance.write_returned(outputs)
@@ -267,3 +298,14 @@ class Quick:
             return way.feed(reader.port, item, now_ns)
         reader.target.feed({reader.port: item}, reader.port)
         return self._instance.replica.clock()
+
+
+def hand_over_gathered(replica: Replica, late: bool) -> None:
+    """Deal out the small values that fused PEs wrote since this was last done, unless the run is aborted."""
+    while replica.gathered:
+        quick = replica.gathered.pop()
+        if replica.worker.aborted:
+            quick.drop()
+        else:
+            quick.hand_over()
+            quick.offer(late)

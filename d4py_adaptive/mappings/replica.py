@@ -18,6 +18,7 @@ from d4py_adaptive.wire.copying import private_copy
 from d4py_adaptive.wire.encoding import Encoded
 
 if TYPE_CHECKING:
+    from d4py_adaptive.mappings.quick import Quick
     from d4py_adaptive.mappings.worker import Worker
 
 Key = tuple[int, int]
@@ -87,6 +88,7 @@ class Replica:
         self.inlets: dict[tuple[int, int], Inlet] = {}
         self.open_inlets: set[tuple[int, int]] = set()
         self.inbox: deque[Arrived] = deque()
+        self.gathered: list[Quick] = []
         self.service_ns = 0.0
         self.elsewhere_ns = 0
         self.running: Instance | None = None

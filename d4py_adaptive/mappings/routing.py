@@ -30,6 +30,26 @@ class FusedReader:
     payload_bytes: int = 0
 
 
+def shares(number: int, outlets: Sequence[Outlet]) -> list[int]:
+    """How many of so many items each outlet gets, so that as many are under way in all, as far as there is room."""
+    under_way = sorted(outlet.unread for outlet in outlets)
+    alike = len(outlets)
+    while alike > 1 and number + sum(under_way[:alike]) < alike * under_way[alike - 1]:
+        alike -= 1
+    level = -(-(number + sum(under_way[:alike])) // alike)
+    given: list[int] = []
+    for outlet in outlets:
+        share = max(0, min(level - outlet.unread, outlet.limit - outlet.sent, number))
+        given.append(share)
+        number -= share
+    for i, outlet in enumerate(outlets):  # where the level cannot be reached, others take more
+        more = max(0, min(outlet.limit - outlet.sent - given[i], number))
+        given[i] += more
+        number -= more
+    given[0] += number
+    return given
+
+
 class QueuedReader:
     """The instances of a reader in another stage, and the rule by which one of them, or all, are chosen.
 
@@ -63,6 +83,36 @@ class QueuedReader:
     def is_single(self) -> bool:
         """Whether every item goes to one and the same instance, whatever it is."""
         return len(self.outlets) == 1 and not isinstance(self._grouping, GroupBy)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether it does not show in an item which instance gets it."""
+        return not isinstance(self._grouping, GroupBy | OneToAll)
+
+    @property
+    def room(self) -> int:
+        """How many items could be dealt out now without waiting."""
+        rooms = [outlet.limit - outlet.sent for outlet in self._dealt_to]
+        return min(rooms) * len(rooms) if self._counted else sum(rooms)
+
+    @property
+    def _dealt_to(self) -> Sequence[Outlet]:
+        return self.outlets[:1] if isinstance(self._grouping, AllToOne) else self.outlets
+
+    def deal(self, items: list[Any]) -> list[tuple[Outlet, list[Any]]]:
+        """Deal out many items, whatever they are, as if one after the other."""
+        outlets, turn, number = self._dealt_to, self.turn, len(items)
+        if len(outlets) == 1:
+            return [(outlets[0], items)]
+        self.turn = (turn + number) % len(outlets)
+        if self._counted:
+            return [(outlets[(turn + i) % len(outlets)], items[i :: len(outlets)]) for i in range(len(outlets))]
+        in_turn = [*outlets[turn:], *outlets[:turn]]
+        dealt, start = [], 0
+        for outlet, share in zip(in_turn, shares(number, in_turn), strict=True):
+            dealt.append((outlet, items[start : start + share]))
+            start += share
+        return dealt
 
     @property
     def is_broadcast(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingType
+from collections.abc import Sequence
 from typing import Any
 
 from d4py_adaptive.errors import PEError, PlanError, RunError
@@ -30,6 +31,10 @@ class _Alone:
         raise RunError(
             f"a run on one worker has a {frame.kind.name} frame for worker {worker}; the plan is not its own"
         )
+
+    def keep(self, buffer: memoryview, workers: Sequence[int], is_alone: bool) -> bytes:  # noqa: ARG002 - the protocol
+        """A copy."""
+        return bytes(buffer)
 
     def line(self, instance: str, text: str) -> None:
         """Pass on a line."""
@@ -78,7 +83,7 @@ def run_alone(worker: Worker) -> None:
         RunError: nothing can go on although not everything has finished; a fault of this package.
     """
     while not worker.finished:
-        went_on = worker.step()
+        went_on = worker.step() or worker.tell()
         if worker.broken is not None:
             raise worker.broken
         if worker.failure is not None:

@@ -84,10 +84,12 @@ class Connection:
             if n == 0:
                 self.closed = True
                 break
-            if direct:
-                self._note(frames, n)
-            else:
+            if not direct:
                 self._spread(frames, self._scratch[:n])
+                continue
+            frame = self._reader.advance(n)
+            if frame is not None:
+                frames.append(frame)
         return frames
 
     def receive_last(self) -> list[Frame]:
@@ -98,16 +100,10 @@ class Connection:
 
     def _spread(self, frames: list[Frame], received: memoryview) -> None:
         while len(received):
-            target = self._reader.target()
-            n = min(len(target), len(received))
-            target[:n] = received[:n]
-            received = received[n:]
-            self._note(frames, n)
-
-    def _note(self, frames: list[Frame], n: int) -> None:
-        frame = self._reader.advance(n)
-        if frame is not None:
-            frames.append(frame)
+            frame, used = self._reader.take(received)
+            received = received[used:]
+            if frame is not None:
+                frames.append(frame)
 
     def close(self) -> None:
         """Close this end."""

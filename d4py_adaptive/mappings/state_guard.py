@@ -11,12 +11,15 @@ class StateGuard:
     """Compares a PE's own attributes with what they were after `preprocess`.
 
     Looking costs a digest of the attributes; it is done after the items 1, 2, 4, 8, … and at the end.
+
+    Attributes:
+        due: number of the item after which to look next.
     """
 
     def __init__(self, pe: GenericPE) -> None:
         self._pe = pe
         self._before = self._digests()
-        self._next = 1
+        self.due = 1
 
     def _digests(self) -> dict[str, bytes]:
         return {name: digest(value) for name, value in vars(self._pe).items() if name not in ("_runtime", "rank")}
@@ -27,8 +30,8 @@ class StateGuard:
         Raises:
             WorkflowError: the state has changed.
         """
-        if number >= self._next:
-            self._next = 2 * number
+        if number >= self.due:
+            self.due = 2 * number
             self.look()
 
     def look(self) -> None:

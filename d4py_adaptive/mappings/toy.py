@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as MappingType
 from functools import partial
 from typing import Any
@@ -18,10 +18,11 @@ from d4py_adaptive.errors import PEError, RunError
 from d4py_adaptive.mappings.base import Mapping
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
+from d4py_adaptive.mappings.links import LAUNCHER
 from d4py_adaptive.mappings.moving import adopt, release
 from d4py_adaptive.mappings.output import lines_of
 from d4py_adaptive.mappings.results import ResultSink
-from d4py_adaptive.mappings.worker import LAUNCHER, Worker
+from d4py_adaptive.mappings.worker import Worker
 from d4py_adaptive.telemetry.board import Board
 from d4py_adaptive.wire.encoding import Encoded
 from d4py_adaptive.wire.frame import Frame, Kind, read_frames
@@ -40,6 +41,10 @@ class _Link:
     def send(self, worker: int, frame: Frame) -> None:
         """Queue a frame."""
         self._network.queues.setdefault((self._number, worker), deque()).append(b"".join(frame.parts()))
+
+    def keep(self, buffer: memoryview, workers: Sequence[int], is_alone: bool) -> bytes:  # noqa: ARG002 - the protocol
+        """A copy."""
+        return bytes(buffer)
 
     def line(self, instance: str, text: str) -> None:
         """Pass on a line."""
@@ -95,7 +100,8 @@ class Network:
         moves: list[Callable[[], None]] = [partial(self._deliver, channel) for channel in sorted(self.queues)]
         for worker in self.workers:
             moves += [partial(worker.run, replica) for replica in worker.ready()]
-            moves += [worker.settle] if worker.has_news else []
+            moves += [] if worker.outbox.is_empty else [worker.outbox.flush]
+            moves += [partial(_tell, worker)] if worker.has_word else []
         return moves
 
     def _deliver(self, channel: tuple[int, int]) -> None:
@@ -132,6 +138,10 @@ class Network:
             for number in numbers if other not in (origin, destination) else ():
                 news = Frame(Kind.RELOCATE, 0, number, destination.number, generation=origin.moves[number])
                 link.send(other.number, news)
+
+
+def _tell(worker: Worker) -> None:
+    worker.tell()
 
 
 class ToyMapping(Mapping):

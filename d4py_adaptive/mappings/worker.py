@@ -9,41 +9,26 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from functools import partial
+from typing import Any, NoReturn
 
 from greenlet import getcurrent, greenlet
 
 from d4py_adaptive.errors import Failure, RunError
 from d4py_adaptive.mappings.assembly import RESULTS, Assembly
-from d4py_adaptive.mappings.channel import OFFER_NS, Inlet, Outlet
+from d4py_adaptive.mappings.channel import Inlet, Outlet
 from d4py_adaptive.mappings.failing import Unwind
 from d4py_adaptive.mappings.instance import Instance
 from d4py_adaptive.mappings.job import Job
+from d4py_adaptive.mappings.links import LAUNCHER, Links
+from d4py_adaptive.mappings.outbox import Outbox
 from d4py_adaptive.mappings.replica import Arrived, Replica, Run
 from d4py_adaptive.mappings.routing import QueuedReader
 from d4py_adaptive.telemetry.board import Board
-from d4py_adaptive.wire.encoding import Encoded
 from d4py_adaptive.wire.frame import Frame, Kind
 from d4py_adaptive.wire.sizes import flat_bytes, payload_bytes
 
-LAUNCHER = -1
-"""Number of the place where results go."""
-
-BATCH_BYTES = 64 * 1024
 FLUSH_NS = 1_000_000
-
-
-class Links(Protocol):
-    """What a mapping gives its workers to reach the rest of the run; none of these may block."""
-
-    def send(self, worker: int, frame: Frame) -> None:
-        """Pass a frame to another worker, or to the launcher."""
-
-    def line(self, instance: str, text: str) -> None:
-        """Pass on a line that a PE printed."""
-
-    def event(self, event: Mapping[str, Any]) -> None:
-        """Pass on something worth a record."""
 
 
 class Worker:
@@ -64,6 +49,7 @@ class Worker:
         stopping: sources are not called any more.
         ending: PEs must look, at their next write, whether the run stops or is aborted.
         replicas: what it hosts.
+        outbox: the frames being filled.
         outlets: the sending ends of the channels of its instances, by sender and receiver.
         inlets: their receiving ends.
         where: the worker that each instance lives on, as far as is known here.
@@ -102,9 +88,10 @@ class Worker:
         self.replicas: deque[Replica] = deque()
         self.inlets: dict[tuple[int, int], tuple[Replica, Inlet]] = {}
         self.outlets: dict[tuple[int, int], Outlet] = {}
-        self._unsent: dict[tuple[int, int], Outlet] = {}
+        self.outbox = Outbox(job, self._send)
         self._untold: dict[tuple[int, int], tuple[Inlet, Replica]] = {}
         self._flush_at_ns = 0
+        self._unpublished = False
         assembly = Assembly(self, board)
         for stage_number, stage in enumerate(job.plan.stages):
             for index, host in enumerate(stage.workers):
@@ -116,14 +103,14 @@ class Worker:
     @property
     def finished(self) -> bool:
         """Whether every replica here has finished and all it wrote is sent."""
-        return not self._unsent and all(replica.finished for replica in self.replicas)
+        return self.outbox.is_empty and all(replica.finished for replica in self.replicas)
 
     def ready(self) -> list[Replica]:
         """The replicas that could go on now."""
         return [replica for replica in self.replicas if replica.ready]
 
     def step(self) -> bool:
-        """Give the next replica that can go on its turn, or else send what waits; False if there is neither.
+        """Give the next replica that can go on its turn, or else send frames that wait; False if there is neither.
 
         A PE's failure is not raised here: it stands in `failure`.
         """
@@ -133,24 +120,33 @@ class Worker:
             if replica.ready:
                 self.run(replica)
                 return True
-        if self.has_news:
-            self.settle()
+        if not self.outbox.is_empty:
+            self.outbox.flush()
             return True
         return False
 
     def run(self, replica: Replica) -> None:
-        """Give a replica its turn; what it wrote is sent at the latest when the next millisecond begins."""
+        """Give a replica its turn; what it wrote is sent, and told, at the latest when the next millisecond begins."""
         self.hub, self.active = getcurrent(), replica
+        self._unpublished = True
         try:
             replica.turn()
         finally:
             self.active = None
-            for instance in replica.instances.values():
-                instance.publish()
+            if replica.finished or self.ending:
+                self._publish()
         now = self.clock()
         if now >= self._flush_at_ns:
             self._flush_at_ns = now + FLUSH_NS
-            self.flush()
+            self._publish()
+            self.outbox.flush()
+
+    def _publish(self) -> None:
+        """Put the counters on the board."""
+        self._unpublished = False
+        for replica in self.replicas:
+            for instance in replica.instances.values():
+                instance.publish()
 
     @property
     def current(self) -> Instance | None:
@@ -190,37 +186,54 @@ class Worker:
 
     # Writing.
 
-    def post(self, sender: Instance, item: object, readers: Sequence[QueuedReader]) -> list[tuple[Outlet, int]]:
+    def post(
+        self,
+        sender: Instance,
+        item: object,
+        readers: Sequence[QueuedReader],
+        is_alone: bool = False,
+        goes_on: bool = True,
+    ) -> list[tuple[Outlet, int]]:
         """Send an item to the readers that live elsewhere, encoded once; the channels to those that live here.
+
+        Args:
+            sender: who wrote it.
+            item: the item.
+            readers: among whose instances it is dealt out.
+            is_alone: whether nobody but the caller sees the item, and these are all its readers.
+            goes_on: whether the PE's call goes on, and may write nothing more for long.
 
         Raises:
             WireError: the item cannot be encoded.
             WorkflowError: it has no key to be grouped by.
         """
         here: list[tuple[Outlet, int]] = []
-        encoded: Encoded | None = None
+        elsewhere: list[tuple[Outlet, QueuedReader]] = []
         is_flat = bool(flat_bytes(item))
         for reader in readers:
             for outlet in reader.choose(item):
                 reader.items += 1
                 if self.is_here(outlet):
                     here.append((outlet, reader.port))
-                    continue
-                if is_flat and not reader.is_broadcast:
-                    self.put_flat(sender.replica, outlet, reader.port, [item])
-                    self.offer_now_and_then(outlet)
-                    continue
-                if encoded is None:
-                    encoded = self.wire.encode(item)
-                    sender.bytes_out += encoded.nbytes
+                elif is_flat and not reader.is_broadcast:
+                    self.outbox.put_flat(sender.replica, outlet, reader.port, [item])
+                    self.outbox.offer_now_and_then(outlet)
+                else:
+                    elsewhere.append((outlet, reader))
+        if elsewhere:
+            workers = [self.where[outlet.receiver] for outlet, _ in elsewhere]
+            keep = partial(self._links.keep, workers=workers, is_alone=is_alone and not here)
+            encoded = self.wire.encode(item, keep)
+            sender.bytes_out += encoded.nbytes
+            for outlet, reader in elsewhere:
                 reader.payload_bytes += encoded.nbytes
-                self._put(sender.replica, outlet, reader.port, encoded)
+                self.outbox.put(sender.replica, outlet, reader.port, encoded, goes_on)
         return here
 
     def is_here(self, outlet: Outlet) -> bool:
         """Whether the reader lives on this worker."""
         where = self.where[outlet.receiver]
-        return where == self.number or (where == LAUNCHER and self._collect is not None)
+        return where == self.number or self.collects(outlet)
 
     def deliver(self, replica: Replica, outlet: Outlet, port: int, item: Any) -> None:
         """Hand an item of its own to a reader that lives here, once there is room for it."""
@@ -231,13 +244,33 @@ class Worker:
             replica.wait(lambda: outlet.has_room)
         if not self.is_here(outlet) or self.inlets[outlet.sender, outlet.receiver][1].arrived != outlet.sent:
             # It moved while we waited, or it moved here and frames for it are still under way: keep the order.
-            self._put(replica, outlet, port, self.wire.encode(item))
+            self.outbox.put(replica, outlet, port, self.wire.encode(item))
             return
         nbytes = payload_bytes(item)
         outlet.count(nbytes)
         target, inlet = self.inlets[outlet.sender, outlet.receiver]
         inlet.arrived += 1
         self._arrive(target, inlet, port, item, nbytes)
+
+    def pass_values(self, replica: Replica, outlet: Outlet, port: int, values: list[Any]) -> None:
+        """Hand small values to a reader, wherever it lives, as soon as there is room for each."""
+        while values and self.is_here(outlet):
+            if not outlet.has_room:
+                replica.wait(lambda: outlet.has_room)
+            here = self.inlets.get((outlet.sender, outlet.receiver))
+            if here is None or here[1].arrived != outlet.sent:  # as in `deliver`
+                break
+            run, values = values[: outlet.limit - outlet.sent], values[outlet.limit - outlet.sent :]
+            nbytes = payload_bytes(run)
+            outlet.sent += len(run)
+            outlet.sent_bytes += nbytes
+            here[1].arrived += len(run)
+            self._arrive(*here, port, Run(run), nbytes)
+        self.outbox.put_flat(replica, outlet, port, values)
+
+    def collects(self, outlet: Outlet) -> bool:
+        """Whether results that leave there are taken on the spot."""
+        return outlet.receiver == RESULTS and self._collect is not None
 
     def _collected(self, collect: Callable[[str, str, Any], None], pe: str, port: str, item: Any) -> None:
         """Give away a result; that it is not taken is no fault of the PE's, whose call ends here."""
@@ -248,78 +281,6 @@ class Worker:
             self.aborted = self.ending = True
             raise Unwind from error
 
-    def _put(self, replica: Replica, outlet: Outlet, port: int, encoded: Encoded) -> None:
-        """Add an encoded item to the frame for a reader elsewhere, once there is room; send it if nothing is unread."""
-        if outlet.flat:
-            self._flush(outlet)
-        if not outlet.has_room:
-            self._flush(outlet)
-            replica.wait(lambda: outlet.has_room)
-        outlet.count(encoded.nbytes)
-        outlet.batch_ports.append(port)
-        outlet.batch.append(encoded)
-        outlet.batch_bytes += encoded.nbytes
-        waiting = len(outlet.batch)
-        if waiting >= self.job.batch_items or outlet.batch_bytes >= BATCH_BYTES or outlet.unread <= waiting:
-            self._flush(outlet)
-        else:
-            self._unsent[outlet.sender, outlet.receiver] = outlet
-
-    def put_flat(self, replica: Replica, outlet: Outlet, port: int, values: list[Any]) -> None:
-        """Add small values to the frame for a reader elsewhere, as soon as there is room for each."""
-        while values:
-            if outlet.batch or (outlet.flat and outlet.flat_port != port):
-                self._flush(outlet)
-            if not outlet.has_room:
-                self._flush(outlet)
-                replica.wait(lambda: outlet.has_room)
-            room = min(outlet.limit - outlet.sent, self.job.flat_items - len(outlet.flat))
-            added, values = values[:room], values[room:]
-            outlet.sent += len(added)
-            outlet.flat += added
-            outlet.flat_port = port
-            if len(outlet.flat) >= self.job.flat_items:
-                self._flush(outlet)
-            else:
-                self._unsent[outlet.sender, outlet.receiver] = outlet
-
-    def offer(self, outlet: Outlet, late: bool = False) -> None:
-        """Send what waits for a reader that, as far as is known, has nothing else to read, or what is late."""
-        if outlet.flat and (late or outlet.unread <= len(outlet.flat)):
-            self._flush(outlet)
-
-    def offer_now_and_then(self, outlet: Outlet) -> None:
-        """Offer what waits, unless that was done a moment ago: few values more, and it pays better."""
-        now = self.clock()
-        if now >= outlet.offer_at_ns:
-            outlet.offer_at_ns = now + OFFER_NS
-            self.offer(outlet)
-
-    def flush(self) -> None:
-        """Send every frame that is being filled."""
-        for outlet in list(self._unsent.values()):
-            self._flush(outlet)
-
-    def _flush(self, outlet: Outlet) -> None:
-        self._unsent.pop((outlet.sender, outlet.receiver), None)
-        if outlet.flat:
-            values, outlet.flat = outlet.flat, []
-            encoded = self.wire.encode(values)
-            outlet.sent_bytes += encoded.nbytes
-            outlet.flat_bytes += encoded.nbytes
-            frame = Frame(
-                Kind.DATA, outlet.sender, outlet.receiver, outlet.sent - len(values),
-                number=len(values), ports=[outlet.flat_port], items=[encoded],
-            )  # fmt: skip
-            self._send(outlet.receiver, frame)
-        if outlet.batch:
-            first = outlet.sent - len(outlet.batch)
-            frame = Frame(
-                Kind.DATA, outlet.sender, outlet.receiver, first, ports=outlet.batch_ports, items=outlet.batch
-            )
-            outlet.batch_ports, outlet.batch, outlet.batch_bytes = [], [], 0
-            self._send(outlet.receiver, frame)
-
     def _send(self, receiver: int, frame: Frame) -> None:
         if self.where[receiver] == self.number:
             frame.items = [item.for_one_reader() for item in frame.items]
@@ -329,7 +290,7 @@ class Worker:
 
     def close(self, replica: Replica) -> None:
         """Tell everyone that a finished replica wrote to that this was all."""
-        self.flush()
+        self.outbox.flush()
         own = {instance.ref.number for instance in replica.instances.values()}
         for outlet in [outlet for outlet in self.outlets.values() if outlet.sender in own]:
             if outlet.receiver != RESULTS or self._collect is None:
@@ -389,15 +350,20 @@ class Worker:
             self._send(inlet.sender, frame)
 
     @property
-    def has_news(self) -> bool:
-        """Whether something waits to be sent that `settle` would send."""
-        return bool(self._unsent or self._untold)
+    def has_word(self) -> bool:
+        """Whether a sender does not know yet of everything that was taken, or the board does not show it."""
+        return self._unpublished or bool(self._untold)
 
-    def settle(self) -> None:
-        """Send what waits to be sent: frames that are being filled, and word of what was taken."""
-        self.flush()
-        for inlet, replica in list(self._untold.values()):
+    def tell(self) -> bool:
+        """Send word of what was taken; whether there was any.
+
+        Nobody waits for it: who runs low is allowed more at once. It says that nothing is left to read here.
+        """
+        self._publish()
+        told = list(self._untold.values())
+        for inlet, replica in told:
             self._allow_more(inlet, replica)
+        return bool(told)
 
     # Telling.
 
@@ -430,6 +396,7 @@ class Worker:
     def dismiss(self, replica: Replica, destination: int) -> dict[int, int]:
         """Let a replica go: frames for its instances are passed on from now on; how often each has moved."""
         self.placing += 1
+        self._publish()
         self.replicas.remove(replica)
         for channel in replica.inlets:
             del self.inlets[channel]

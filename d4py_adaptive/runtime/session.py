@@ -21,11 +21,12 @@ from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
 from d4py_adaptive.dataflow.digest import digest
 from d4py_adaptive.dataflow.inputs import doubts, resolve_inputs
 from d4py_adaptive.dataflow.plan import Plan
-from d4py_adaptive.dataflow.resources import usable_cores
+from d4py_adaptive.dataflow.resources import usable_cores, usable_memory_bytes
 from d4py_adaptive.dataflow.type_propagation import propagate_types
 from d4py_adaptive.dataflow.workflow import Workflow
 from d4py_adaptive.errors import D4pyError, InputError, Interrupted, PEError, did_you_mean
 from d4py_adaptive.mappings.base import MAPPINGS, Mapping
+from d4py_adaptive.mappings.channel import Window
 from d4py_adaptive.mappings.error_policy import policy_of
 from d4py_adaptive.mappings.interruption import Interruption, interruptible
 from d4py_adaptive.mappings.job import Job
@@ -33,6 +34,7 @@ from d4py_adaptive.partitioner.unmeasured import plan_without_profile, require_s
 from d4py_adaptive.telemetry.board import Board, Counters
 from d4py_adaptive.telemetry.run_directory import RunDirectory, d4py_home, process_started_s
 from d4py_adaptive.telemetry.run_record import RunRecord
+from d4py_adaptive.wire.slots import SlabSize
 
 MOST_WORKERS = 256
 """Workers that any machine may be asked for; more than eight per core are taken for a slip of the pen."""
@@ -50,6 +52,8 @@ class RunOptions:
         workers: how many workers there may be; None is one per usable core.
         plan: the plan to follow; None lets one be made.
         fuse: whether PEs may share a stage.
+        buffer_bytes: most bytes that items under way between workers take in all, beside single items that are larger
+            than their share; None is an eighth of the machine's memory.
         seed: seed of random state; None draws one, which the record keeps.
         reseed: whether generators that PEs made themselves are seeded from it too; None is only if a seed is given.
         start_method: `fork`, `forkserver` or `spawn`; empty chooses.
@@ -64,6 +68,7 @@ class RunOptions:
     workers: int | None = None
     plan: Plan | None = None
     fuse: bool = True
+    buffer_bytes: int | None = None
     seed: int | None = None
     reseed: bool | None = None
     start_method: str = ""
@@ -235,11 +240,20 @@ def make_job(
     plan = options.plan or plan_without_profile(workflow, allowed, options.mapping, counts, options.fuse)
     plan = plan.check(workflow)
     require_sound(workflow, plan, counts)
+    memory_bytes = usable_memory_bytes()
+    if options.buffer_bytes is not None and not 0 < options.buffer_bytes <= memory_bytes:
+        raise InputError(
+            f"the memory for items under way is at least 1 byte and at most this machine's {memory_bytes:,}; "
+            f"got {options.buffer_bytes:,}"
+        )
+    buffer_bytes = options.buffer_bytes or memory_bytes // 8
     return Job(
         workflow=workflow,
         plan=plan,
         inputs=resolve_inputs(workflow, inputs),
         seed=secrets.randbits(32) if options.seed is None else options.seed,
+        window=Window.within(buffer_bytes, plan.channels(workflow)),
+        slab=SlabSize.within(buffer_bytes, memory_bytes, plan.workers),
         explicit_seed=options.seed is not None if options.reseed is None else options.reseed,
         guarded=frozenset(
             pe

@@ -23,6 +23,8 @@ from d4py_adaptive.runtime.session import RunOptions, make_job
 from d4py_adaptive.testing.drafts import RandomGraph
 from d4py_adaptive.testing.random_plans import random_plan
 from d4py_adaptive.testing.reference import Multisets, ReferenceRun, run_reference
+from d4py_adaptive.wire.encoding import OUT_OF_BAND_BYTES, PlainWire
+from d4py_adaptive.wire.slots import MIB, SlabSize
 
 _SHOWN = 3
 
@@ -114,6 +116,8 @@ class Trial:
         return replace(
             job,
             window=Window(items, payload),
+            wire=PlainWire(rng.choice([OUT_OF_BAND_BYTES, 64])),
+            slab=SlabSize(rng.choice([64 * MIB, MIB, 5 * 4096]), 2**40),
             batch_items=rng.choice([64, 64, 1, 3]),
             flat_items=rng.choice([256, 256, 1, 3]),
         )

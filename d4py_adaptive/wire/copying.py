@@ -128,20 +128,20 @@ def _through_pickle(item: object) -> Any:
     buffers: list[pickle.PickleBuffer] = []
     pickled = pickle.dumps(item, 5, buffer_callback=buffers.append)
     if any(buffer.raw().readonly for buffer in buffers):
-        buffers, pickled = _pickle_as_writable(item)
+        buffers = []
+        pickled = pickled_as_writable(item, buffers.append)
     return pickle.loads(pickled, buffers=[bytearray(buffer.raw()) for buffer in buffers])
 
 
-def _pickle_as_writable(item: object) -> tuple[list[pickle.PickleBuffer], bytes]:
+def pickled_as_writable(item: object, buffer_callback: Any) -> bytes:
     """As `pickle.dumps`, but an array that cannot be written to arrives as one that can."""
-    buffers: list[pickle.PickleBuffer] = []
     stream = io.BytesIO()
-    pickler = pickle.Pickler(stream, 5, buffer_callback=buffers.append)
+    pickler = pickle.Pickler(stream, 5, buffer_callback=buffer_callback)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         pickler.dispatch_table = copyreg.dispatch_table | {numpy.ndarray: _reduce_as_writable}
     pickler.dump(item)
-    return buffers, stream.getvalue()
+    return stream.getvalue()
 
 
 def _reduce_as_writable(array: Any) -> Any:
@@ -192,8 +192,27 @@ def _is_alone(item: Any, budget: list[int], depth: int) -> bool:
         return True
     numpy = sys.modules.get("numpy")
     if numpy is not None and kind is numpy.ndarray:
-        return item.base is None and bool(item.flags.owndata) and item.dtype.kind in "biufcmMSU"
+        return item.dtype.kind in "biufcmMSU" and bool(item.flags.writeable) and _is_memory_alone(item)
     return _is_object_alone(item, budget, depth)
+
+
+def _is_memory_alone(array: Any) -> bool:
+    """Whether an array that only the caller holds is all that can be seen of its memory.
+
+    It is if the array owns it. It is too if the array came from another process and nobody has another view of it:
+    pickle makes an array on a memoryview of what arrived, and the one that the PE gets is a view of that array. (Who
+    takes a view of that memoryview, `array.base.base`, is not seen.)
+    """
+    made = array.base
+    if made is None:
+        return bool(array.flags.owndata)
+    if type(made) is not type(array) or sys.getrefcount(made) != _IN_SLOT or weakref.getweakrefcount(made):
+        return False
+    view = made.base
+    if type(view) is not memoryview or sys.getrefcount(view) != _IN_SLOT or weakref.getweakrefcount(view):
+        return False
+    memory = view.obj
+    return sys.getrefcount(memory) == _IN_SLOT and not view.readonly
 
 
 def _are_alone(members: Any, budget: list[int], depth: int) -> bool:

@@ -1,10 +1,11 @@
 """The one frame format: what every mapping sends between workers, and how it is read back.
 
-    header   60 bytes: magic, version, kind, codec, flags, generation, sender, receiver, first, number, items, sizes
+    header   68 bytes: magic, version, kind, codec, flags, generation, sender, receiver, first, number, credit, items,
+             sizes
     lineage  where an acknowledgement ledger will stand; empty today
-    table    per item: port (u16), buffers (u16), bytes of the pickle (u32); per buffer: bytes (u64)
+    table    per item: port (u16), buffers (u16), bytes of the pickle (u32); per buffer a slot (`wire/slots.py`)
     body     the items' pickles, one after the other
-    buffers  the large buffers, one after the other
+    buffers  the large buffers that are not in shared memory, one after the other
 
 A frame is addressed to an instance, not to a worker, and says which of the sender's items it starts with: an
 instance can move while frames for it are under way, and the receiver puts them in order again.
@@ -19,12 +20,15 @@ from enum import IntEnum
 
 from d4py_adaptive.errors import WireError
 from d4py_adaptive.wire.encoding import Buffer, Encoded
+from d4py_adaptive.wire.slots import SLOT, Slot
 
-HEADER = struct.Struct("<4sBBBBIIIQQIIQQ")
+HEADER = struct.Struct("<4sBBBBIIIQQQIIQQ")
 ITEM = struct.Struct("<HHI")
-BUFFER = struct.Struct("<Q")
+IN_FRAME = 0
+"""In the place of a slot's access: no slot, the bytes follow in the frame."""
+
 MAGIC = b"d4py"
-VERSION = 1
+VERSION = 2
 MAX_FRAME_BYTES = 2**36
 
 
@@ -33,9 +37,14 @@ class Kind(IntEnum):
 
     DATA = 1  # items of a channel
     END = 2  # the sender instance has written all it will; `first` counts its items
-    CREDIT = 3  # the receiver allows more: `first` is the number of items, `credit_bytes` the bytes, both in total
+    CREDIT = 3  # the receiver allows more: `first` is the number of items, `credit_bytes` the bytes, both in total;
+    # its one item, if any, is the body of a RETURN
     RELOCATE = 4  # an instance lives on another worker now
     CONTROL = 5  # between a worker and whoever launched it; the body is a pickled message
+    RETURN = 6  # the reader has done with slots of the receiver's shared memory; the body has their numbers (u64)
+
+
+_KINDS = {kind.value: kind for kind in Kind}
 
 
 @dataclass(slots=True)
@@ -79,15 +88,17 @@ class Frame:
         buffers: list[Buffer] = []
         for port, item in zip(self.ports, self.items, strict=True):
             table += ITEM.pack(port, len(item.buffers), len(item.body))
-            for buffer in item.buffers:
-                table += BUFFER.pack(len(buffer))
             bodies.append(item.body)
-            buffers += item.buffers
+            for buffer in item.buffers:
+                if isinstance(buffer, Slot):
+                    table += buffer.packed()
+                else:
+                    table += SLOT.pack(0, 0, 0, 0, len(buffer), IN_FRAME)
+                    buffers.append(buffer)
         body_bytes = sum(map(len, bodies))
         header = HEADER.pack(
             MAGIC, VERSION, self.kind, self.codec, 0, self.generation, self.sender, self.receiver, self.first,
-            self.number, len(self.items), len(self.lineage), len(table) if self.items else self.credit_bytes,
-            body_bytes,
+            self.number, self.credit_bytes, len(self.items), len(self.lineage), len(table), body_bytes,
         )  # fmt: skip
         return [b"".join((header, self.lineage, table, *bodies)), *buffers]
 
@@ -100,24 +111,42 @@ class FrameReader:
     """
 
     def __init__(self) -> None:
-        self._start(bytearray(HEADER.size))
+        self._start()
 
-    def _start(self, header: bytearray) -> None:
-        self._header: tuple[int, ...] = ()
-        self._pieces: list[memoryview] = [memoryview(header)]
+    def _start(self) -> None:
+        self._pieces: list[memoryview] = [memoryview(bytearray(HEADER.size))]
         self._filled = 0
-        self._piece = 0
+        self._header: _Header | None = None
         self._frame: Frame | None = None
-        self._middle = bytearray()
+
+    def take(self, received: memoryview) -> tuple[Frame | None, int]:
+        """Take bytes that came to another place: the frame that they complete, if any, and how many were used.
+
+        Raises:
+            WireError: the bytes are not a frame.
+        """
+        if not self.midway and len(received) >= HEADER.size:
+            header = _read_header(received[: HEADER.size])
+            end = HEADER.size + header.middle_bytes
+            if end <= len(received):
+                frame, pieces = _read_middle(header, memoryview(bytes(received[HEADER.size : end])))
+                if not pieces:
+                    return frame, end
+                self._header, self._frame, self._pieces = header, frame, pieces
+                return None, end
+        target = self.target()
+        used = min(len(target), len(received))
+        target[:used] = received[:used]
+        return self.advance(used), used
 
     def target(self) -> memoryview:
         """Where the next bytes belong; never empty."""
-        return self._pieces[self._piece][self._filled :]
+        return self._pieces[0][self._filled :]
 
     @property
     def midway(self) -> bool:
         """Whether part of a frame has arrived and the rest has not."""
-        return self._filled > 0 or self._piece > 0 or bool(self._header)
+        return self._filled > 0 or self._header is not None
 
     def advance(self, received: int) -> Frame | None:
         """Take note of `received` bytes at `target`; the frame, when it is complete.
@@ -126,79 +155,92 @@ class FrameReader:
             WireError: the bytes are not a frame.
         """
         self._filled += received
-        while self._filled == len(self._pieces[self._piece]):
-            self._filled = 0
-            self._piece += 1
-            if self._piece < len(self._pieces):
-                continue
-            if not self._header:
-                self._read_header()
-            elif self._frame is None:
-                self._read_middle()
-            if self._frame is not None and self._piece == len(self._pieces):
-                frame = self._frame
-                self._start(bytearray(HEADER.size))
-                return frame
-        return None
+        if self._filled < len(self._pieces[0]):
+            return None
+        self._filled = 0
+        piece = self._pieces.pop(0)
+        if self._header is None:
+            self._header = _read_header(piece)
+            if self._header.middle_bytes:
+                self._pieces = [memoryview(_room(self._header.middle_bytes))]
+                return None
+            piece = memoryview(b"")
+        if self._frame is None:
+            self._frame, self._pieces = _read_middle(self._header, piece)
+        if self._pieces:
+            return None
+        frame = self._frame
+        self._start()
+        return frame
 
-    def _read_header(self) -> None:
-        magic, version, *fields = HEADER.unpack(self._pieces[0])
-        if magic != MAGIC or version != VERSION:
-            raise WireError(f"a frame starts with {MAGIC!r} and version {VERSION}; got {magic!r} and {version}")
-        kind, codec, _, generation, sender, receiver, first, number, items, lineage, table, body = fields
-        if kind not in Kind.__members__.values() or codec != 0:
-            raise WireError(f"unknown kind {kind} or codec {codec} of frame")
-        if not items:
-            credit, table = table, 0
-        else:
-            credit = 0
-        if lineage + table + body > MAX_FRAME_BYTES or items * ITEM.size > table:
-            raise WireError(f"a frame of {items} items cannot have {table:,} + {body:,} bytes")
-        self._header = (items, lineage, table)
-        self._frame = None
-        if not items and not lineage and not body:
-            self._frame = Frame(
-                Kind(kind), sender, receiver, first, generation, codec, number=number, credit_bytes=credit
-            )
-            return
-        self._middle = _room(lineage + table + body)
-        self._pieces, self._piece = [memoryview(self._middle)], 0
-        self._draft = Frame(Kind(kind), sender, receiver, first, generation, codec, number=number, credit_bytes=credit)
 
-    def _read_middle(self) -> None:
-        items, lineage, table = self._header
-        middle = memoryview(self._middle)
-        position, body = lineage, lineage + table
-        ports: list[int] = []
-        encoded: list[Encoded] = []
-        pieces: list[memoryview] = []
-        left = MAX_FRAME_BYTES - len(middle)
-        try:
-            for _ in range(items):
-                port, buffers, length = ITEM.unpack_from(middle, position)
-                position += ITEM.size
-                held: tuple[bytearray, ...] = ()
-                nbytes = length
-                if buffers:
-                    sizes = struct.unpack_from(f"<{buffers}Q", middle, position)
-                    position += buffers * BUFFER.size
-                    left -= sum(sizes)
-                    if left < 0:
-                        raise WireError(f"a frame has at most {MAX_FRAME_BYTES:,} bytes; this one announces more")
-                    held = tuple(map(_room, sizes))
-                    pieces += [memoryview(buffer) for buffer in held if buffer]
-                    nbytes += sum(sizes)
-                ports.append(port)
-                encoded.append(Encoded(middle[body : body + length], held, nbytes))
-                body += length
-        except struct.error as error:
-            raise WireError(f"the table of a frame of {items} items is cut short") from error
-        if position != lineage + table or body != len(middle):
-            raise WireError("the sizes in a frame's table do not add up to its length")
-        self._draft.ports, self._draft.items = ports, encoded
-        self._draft.lineage = bytes(middle[:lineage])
-        self._frame = self._draft
-        self._pieces, self._piece = pieces, 0
+@dataclass(slots=True)
+class _Header:
+    """What stands before a frame's table: the frame without its items, and the sizes of what follows."""
+
+    frame: Frame
+    items: int
+    lineage_bytes: int
+    table_bytes: int
+    middle_bytes: int
+
+
+def _read_header(header: memoryview) -> _Header:
+    magic, version, *fields = HEADER.unpack(header)
+    if magic != MAGIC or version != VERSION:
+        raise WireError(f"a frame starts with {MAGIC!r} and version {VERSION}; got {magic!r} and {version}")
+    kind, codec, _, generation, sender, receiver, first, number, credit, items, lineage, table, body = fields
+    if kind not in _KINDS or codec != 0:
+        raise WireError(f"unknown kind {kind} or codec {codec} of frame")
+    middle = lineage + table + body
+    if middle > MAX_FRAME_BYTES or items * ITEM.size > table:
+        raise WireError(f"a frame of {items} items cannot have {table:,} + {body:,} bytes")
+    frame = Frame(_KINDS[kind], sender, receiver, first, generation, codec, number=number, credit_bytes=credit)
+    return _Header(frame, items, lineage, table, middle)
+
+
+def _read_middle(header: _Header, middle: memoryview) -> tuple[Frame, list[memoryview]]:
+    """The frame, and the places of the buffers that follow it."""
+    position, body = header.lineage_bytes, header.lineage_bytes + header.table_bytes
+    ports: list[int] = []
+    encoded: list[Encoded] = []
+    pieces: list[memoryview] = []
+    left = MAX_FRAME_BYTES - len(middle)
+    try:
+        for _ in range(header.items):
+            port, buffers, length = ITEM.unpack_from(middle, position)
+            position += ITEM.size
+            held: list[bytearray | Slot] = []
+            for _ in range(buffers):
+                if middle[position + SLOT.size - 1] != IN_FRAME:
+                    held.append(Slot.unpacked(middle, position))
+                else:
+                    size = SLOT.unpack_from(middle, position)[4]
+                    left -= size
+                    held.append(_following(size, left, pieces))
+                position += SLOT.size
+            nbytes = length + sum(buffer.nbytes if isinstance(buffer, Slot) else len(buffer) for buffer in held)
+            ports.append(port)
+            encoded.append(Encoded(middle[body : body + length], tuple(held), nbytes))
+            body += length
+    except (struct.error, IndexError) as error:
+        raise WireError(f"the table of a frame of {header.items} items is cut short") from error
+    if position != header.lineage_bytes + header.table_bytes or body != len(middle):
+        raise WireError("the sizes in a frame's table do not add up to its length")
+    frame = header.frame
+    frame.ports, frame.items = ports, encoded
+    frame.lineage = bytes(middle[: header.lineage_bytes])
+    return frame, pieces
+
+
+def _following(size: int, left: int, pieces: list[memoryview]) -> bytearray:
+    """Room for a buffer that follows in the frame."""
+    if left < 0:
+        raise WireError(f"a frame has at most {MAX_FRAME_BYTES:,} bytes; this one announces more")
+    room = _room(size)
+    if size:
+        pieces.append(memoryview(room))
+    return room
 
 
 def _room(size: int) -> bytearray:
@@ -218,11 +260,8 @@ def read_frames(parts: Sequence[Buffer]) -> list[Frame]:
     for part in parts:
         source = memoryview(part).cast("B")
         while len(source):
-            target = reader.target()
-            n = min(len(target), len(source))
-            target[:n] = source[:n]
-            source = source[n:]
-            frame = reader.advance(n)
+            frame, used = reader.take(source)
+            source = source[used:]
             if frame is not None:
                 frames.append(frame)
     if reader.midway:

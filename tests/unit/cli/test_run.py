@@ -27,7 +27,7 @@ def test_what_is_said_if_nothing_is() -> None:
         "workflow": "flow.py", "attribute": None, "param": [], "mapping": "simple", "workers": None,
         "iterations": None, "data": None, "file": None, "seed": None, "on_error": [], "start_method": "",
         "no_fuse": False, "output": None, "overwrite": False, "verify": False, "quiet": False, "traceback": False,
-        "split_sources": False,
+        "split_sources": False, "buffers": None,
     }  # fmt: skip
 
 
@@ -63,6 +63,30 @@ def test_numbers_that_are_none(words: tuple[str, ...], text: str) -> None:
     with pytest.raises(argparse.ArgumentError) as caught:
         parsed(*words)
     assert caught.value.message == text
+
+
+@pytest.mark.parametrize(
+    ("text", "nbytes"),
+    [
+        ("1", 1),
+        ("500MB", 500 * 10**6),
+        ("500 mb", 500 * 10**6),
+        ("2GiB", 2 * 2**30),
+        ("1.5KiB", 1536),
+        ("0.001kB", 1),
+        (" 64B ", 64),
+    ],
+)
+def test_sizes(text: str, nbytes: int) -> None:
+    assert parsed("--buffers", text).buffers == nbytes
+
+
+@pytest.mark.parametrize("text", ["", "0", "0.5", "MB", "5XB", "1e6", "-1", "5 M B", "1.MB", "1,5GB"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(argparse.ArgumentError) as caught:
+        parsed(f"--buffers={text}")
+    said = "takes a size from 1 byte, such as 500MB or 2GiB; got "
+    assert caught.value.message == said + (text or "''")
 
 
 def inputs(*words: str) -> Any:
@@ -157,6 +181,8 @@ def test_start_methods() -> None:
         (("-n", "1"), []),
         (("-n", "2"), ["-n"]),
         (("-n", "2", "--start-method", "fork"), ["-n", "--start-method"]),
+        (("--buffers", "1GB"), ["--buffers"]),
+        (("-m", "multi", "--buffers", "1GB"), []),
         (("-m", "multi", "-n", "2", "--start-method", "fork"), []),
     ],
 )

@@ -99,6 +99,21 @@ def test_no_loop_is_an_empty_list() -> None:
     assert stage_loop(workflow("AB", "AC"), [("A0",), ("B1", "C2")]) == []
 
 
+@pytest.mark.parametrize(
+    ("placed", "channels"),
+    [
+        ([("A0 B1 C2", (0,))], 1),
+        ([("A0", (0,)), ("B1", (1,)), ("C2", (2,))], 3),
+        ([("A0", (0,)), ("B1", (0,)), ("C2", (0,))], 1),
+        ([("A0", (0,)), ("B1", (1, 2)), ("C2", (0, 1, 2))], 2 + 4 + 3),
+    ],
+)
+def test_channels_between_workers_are_counted_and_those_of_results(placed: list[Any], channels: int) -> None:
+    flow = workflow("AB", "AB", "BC")  # two streams between the same instances are one channel
+    assert flow.results == (("C2", "o"),)
+    assert plan(*placed, workers=3).channels(flow) == channels
+
+
 def test_a_plan_as_plain_values() -> None:
     assert PLAN.to_dict() == {
         "schema_version": 1,

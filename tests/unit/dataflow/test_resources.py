@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from d4py_adaptive.dataflow.resources import usable_cores
+from d4py_adaptive.dataflow.resources import usable_cores, usable_memory_bytes
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +69,17 @@ def test_without_affinity_the_installed_cores_count(
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: installed)
     assert usable_cores({}, tmp_path) == cores
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [("max\n", 8 * 2**30), (f"{2**30}\n", 2**30), (f"{2**40}\n", 8 * 2**30), ("", 8 * 2**30), ("much", 8 * 2**30)],
+)
+def test_memory_is_what_is_installed_or_what_the_cgroup_allows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, allowed: int
+) -> None:
+    installed = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2 * 2**20}
+    monkeypatch.setattr(os, "sysconf", installed.__getitem__)
+    assert usable_memory_bytes(tmp_path) == 8 * 2**30
+    (tmp_path / "memory.max").write_text(text)
+    assert usable_memory_bytes(tmp_path) == allowed

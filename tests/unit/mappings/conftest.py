@@ -1,6 +1,6 @@
 """Workers driven by hand: links that keep what is sent, a clock that stands still."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,16 @@ from d4py_adaptive.wire.frame import Frame, read_frames
 class Kept:
     """Links, observer and collector in one: keeps everything it is given."""
 
+    kept: list[tuple[list[int], bool]] = field(default_factory=list)
     frames: list[tuple[int, Frame]] = field(default_factory=list)
     lines: list[tuple[str, str]] = field(default_factory=list)
     events: list[Mapping[str, Any]] = field(default_factory=list)
     results: list[tuple[str, str, Any]] = field(default_factory=list)
     starts: int = 0
+
+    def keep(self, buffer: memoryview, workers: Sequence[int], is_alone: bool) -> bytes:
+        self.kept.append((list(workers), is_alone))
+        return bytes(buffer)
 
     def send(self, worker: int, frame: Frame) -> None:
         self.frames.append((worker, frame))

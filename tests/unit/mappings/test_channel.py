@@ -65,6 +65,14 @@ def test_a_slow_receiver_gets_a_window_of_fewer_items(service_ns: float, items: 
     assert Window().items_for(service_ns) == items
 
 
+@pytest.mark.parametrize(
+    ("buffer_bytes", "channels", "payload_bytes"),
+    [(2**30, 4, 8 * 2**20), (2**20, 4, 2**18), (2**20, 0, 2**20), (1, 7, 1), (100, 7, 14)],
+)
+def test_windows_share_what_may_be_under_way(buffer_bytes: int, channels: int, payload_bytes: int) -> None:
+    assert Window.within(buffer_bytes, channels) == Window(payload_bytes=payload_bytes)
+
+
 def test_the_smallest_window_has_two_items_so_that_one_can_be_under_way_while_one_is_processed() -> None:
     assert Window(items=100, target_ns=1).items_for(10) == 2
 

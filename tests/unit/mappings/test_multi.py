@@ -1,5 +1,6 @@
 """The parts of the multi mapping that need no process."""
 
+import os
 import resource
 import selectors
 import signal
@@ -10,15 +11,22 @@ from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from d4py_adaptive import IterativePE, ProducerPE
 from d4py_adaptive.errors import Failure, InputError, PEError, RunError, WorkerDied
 from d4py_adaptive.mappings import launch as starting
 from d4py_adaptive.mappings import multi
+from d4py_adaptive.mappings.assembly import RESULTS
 from d4py_adaptive.mappings.interruption import Interruption
+from d4py_adaptive.mappings.lending import Lending
+from d4py_adaptive.mappings.links import LAUNCHER
 from d4py_adaptive.mappings.sockets import Connection, message, read_message
 from d4py_adaptive.telemetry.board import Board, Field, State
+from d4py_adaptive.wire.frame import Frame, Kind
+from d4py_adaptive.wire.slab import Segment
+from d4py_adaptive.wire.slots import MIB, SlabSize
 
 Make = Callable[..., Any]
 FAILURE = Failure("A0", 0, "process", "i", 1, "host", 0, "ValueError", "no", "Traceback")
@@ -39,21 +47,43 @@ def job(make_job: Make) -> Any:
 
 
 def test_only_workers_that_exchange_frames_are_joined(job: Any) -> None:
-    assert starting._pairs(job) == [(0, 1), (0, 2), (0, 3)]
+    assert starting._links(job) == {0: {1, 2, 3}, 1: set(), 2: set(), 3: set()}
+
+
+@pytest.mark.parametrize(
+    ("links", "lenders"),
+    [
+        ({0: {1, 2}, 1: set(), 2: set()}, {0: {0}, 1: {0, 1}, 2: {0, 2}}),
+        ({0: {1}, 1: {2}, 2: {3}, 3: set()}, {0: {0}, 1: {0, 1}, 2: {0, 1, 2}, 3: {0, 1, 2, 3}}),
+        ({3: {2}, 2: {1}, 1: {0}, 0: set()}, {0: {0, 1, 2, 3}, 1: {1, 2, 3}, 2: {2, 3}, 3: {3}}),
+        ({0: {1}, 1: {0}, 2: {0}, 3: set()}, {0: {0, 1, 2}, 1: {0, 1, 2}, 2: {2}, 3: {3}}),
+    ],
+)
+def test_a_worker_can_read_whatever_may_be_passed_on_to_it(
+    links: dict[int, set[int]], lenders: dict[int, set[int]]
+) -> None:
+    assert starting._lenders(links) == lenders
 
 
 def test_each_worker_gets_its_own_ends_and_a_forked_one_closes_the_rest() -> None:
     controls = [socket.socketpair() for _ in range(3)]
     lifelines = [socket.socketpair() for _ in range(3)]
     joined = {pair: socket.socketpair() for pair in [(0, 1), (1, 2)]}
-    everything = [end for pair in [*controls, *lifelines, *joined.values()] for end in pair]
+    size = SlabSize(MIB, MIB)
+    segments = {number: Segment.create(number, MIB) for number in range(3)}
+    everything: list[Any] = [end for pair in [*controls, *lifelines, *joined.values()] for end in pair]
+    everything += segments.values()
     try:
-        ends = starting._ends_of(1, controls, joined, lifelines, everything, foreign=True)
+        lent = {number: segments[number] for number in (0, 1)}
+        ends = starting._ends_of(1, controls, joined, lifelines, lent, size)
+        assert (ends.segments, ends.size, ends.foreign) == (lent, size, [])
         assert (ends.launcher, ends.lifeline) == (controls[1][1], lifelines[1][1])
         assert ends.peers == {0: joined[0, 1][1], 2: joined[1, 2][0]}
-        own = {ends.launcher, ends.lifeline, *ends.peers.values()}
-        assert set(ends.foreign) == set(everything) - own
-        assert starting._ends_of(0, controls, joined, lifelines, everything, foreign=False).foreign == []
+        own = {ends.launcher, ends.lifeline, *ends.peers.values(), segments[0], segments[1]}
+        assert set(starting._not_of(ends, everything)) == set(everything) - own
+        controls[0][0].close()
+        segments[2].close()
+        assert set(starting._not_of(ends, everything)) == set(everything) - own - {controls[0][0], segments[2]}
     finally:
         for end in everything:
             end.close()
@@ -164,6 +194,7 @@ class Launch:
     def __init__(self, job: Any) -> None:
         self.lines: list[Any] = []
         self.ended: list[int] = []
+        self.results: list[Any] = []
         self.job = job
         pairs = [socket.socketpair() for _ in range(job.plan.workers)]
         self.theirs = [Connection(theirs) for _, theirs in pairs]
@@ -176,7 +207,10 @@ class Launch:
         self.interruption = Interruption()
         self.board = Board(job.workflow, job.plan, None)
         observer: Any = SimpleNamespace(line=lambda *line: self.lines.append(line), event=self.lines.append)
-        self.launcher = multi._Launcher(job, observer, self.board, self.children, self.interruption)
+        observer.result = lambda *result: self.results.append(result)
+        self.segments = {number: Segment.create(number, MIB) for number in range(job.plan.workers)}
+        lending = Lending(self.segments, LAUNCHER, job.slab, keeps=False)
+        self.launcher = multi._Launcher(job, observer, self.board, self.children, lending, self.interruption)
         self.selector = selectors.DefaultSelector()
         for child in self.children:
             self.selector.register(child.connection, selectors.EVENT_READ, child)
@@ -192,7 +226,7 @@ class Launch:
 
     def close(self) -> None:
         self.selector.close()
-        for end in self.sockets:
+        for end in (*self.sockets, *self.segments.values()):
             end.close()
 
 
@@ -296,3 +330,26 @@ def test_a_stop_is_passed_on_once(launch: Launch) -> None:
     for _ in range(2):
         launch.launcher._pass_on_stop()
     assert [[read_message(f) for f in end.receive()] for end in launch.theirs] == [[("stop",)]] * 4
+
+
+def test_a_large_result_is_copied_and_its_place_given_back_with_the_credit(launch: Launch) -> None:
+    own = Segment(1, os.dup(launch.segments[1].fileno()), MIB)
+    lending = Lending({1: own}, 1, SlabSize(MIB, MIB))
+    encoded = launch.job.wire.encode(
+        np.arange(10_000.0), lambda buffer: lending.keep(buffer, [LAUNCHER], is_alone=True)
+    )
+    assert lending._slab is not None
+    assert lending._slab.lent == 1
+    frame = Frame(Kind.DATA, 1, RESULTS, ports=[0], items=[encoded])
+    launch.theirs[1].send(frame)
+    launch.launcher._take(launch.children[1], launch.selector)
+    ((pe, port, array),) = launch.results
+    assert (pe, port) == ("Scale1", "output")
+    (credit,) = launch.theirs[1].receive()
+    assert (credit.kind, credit.receiver, credit.number) == (Kind.CREDIT, 1, 1)
+    lending.take_back(LAUNCHER, credit)
+    assert (lending._slab.lent, lending._slab.free) == (0, MIB)
+    lending.keep(memoryview(np.zeros(10_000)).cast("B"), [LAUNCHER], is_alone=False)  # the place is used again
+    np.testing.assert_array_equal(array, np.arange(10_000.0))
+    array += 1
+    own.close()

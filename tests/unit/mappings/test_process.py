@@ -3,17 +3,22 @@
 import selectors
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 
-from d4py_adaptive import IterativePE, ProducerPE
-from d4py_adaptive.errors import RunError
+from d4py_adaptive import ConsumerPE, ProducerPE
+from d4py_adaptive.errors import RunError, WireError
 from d4py_adaptive.mappings.job import Job
-from d4py_adaptive.mappings.process import _await_job, _Links, _move_frames, _obey, _report, _watch_writable
+from d4py_adaptive.mappings.lending import RETURN_SLOTS, Lending
+from d4py_adaptive.mappings.links import LAUNCHER
+from d4py_adaptive.mappings.process import _await_job, _Links, _obey, _report, _take_in, _watch_writable
 from d4py_adaptive.mappings.sockets import Connection, message, read_message
-from d4py_adaptive.mappings.worker import LAUNCHER
+from d4py_adaptive.wire.encoding import PlainWire
 from d4py_adaptive.wire.frame import Frame, Kind
+from d4py_adaptive.wire.slab import Segment
+from d4py_adaptive.wire.slots import MIB, SlabSize, Slot
 
 Make = Callable[..., Any]
 
@@ -23,6 +28,15 @@ def ends() -> Iterator[tuple[Connection, Connection]]:
     launcher, worker = socket.socketpair()
     with launcher, worker:
         yield Connection(launcher), Connection(worker)
+
+
+@pytest.fixture
+def lendings() -> Iterator[list[Lending]]:
+    """What workers 0 and 1 lend to each other."""
+    segments = [Segment.create(number, MIB) for number in (0, 1)]
+    yield [Lending(dict(enumerate(segments)), number, SlabSize(MIB, MIB)) for number in (0, 1)]
+    for segment in segments:
+        segment.close()
 
 
 class Fails(ProducerPE):
@@ -39,9 +53,9 @@ def heard(connection: Connection) -> list[Any]:
     return [read_message(frame) for frame in connection.receive()]
 
 
-def test_lines_and_events_go_to_the_launcher(ends: tuple[Connection, Connection]) -> None:
+def test_lines_and_events_go_to_the_launcher(ends: tuple[Connection, Connection], lendings: list[Lending]) -> None:
     launcher, worker = ends
-    links = _Links({LAUNCHER: worker})
+    links = _Links({LAUNCHER: worker}, lendings[0])
     links.line("A[0]", "text")
     links.event({"event": "digest"})
     assert heard(launcher) == [("line", "A[0]", "text"), ("event", {"event": "digest"})]
@@ -79,19 +93,88 @@ def test_a_failure_is_reported_and_everything_else_left(make_bench: Make, ends: 
     assert bench.workers[0].aborted
 
 
-def test_frames_and_orders_are_told_apart(make_bench: Make, ends: tuple[Connection, Connection]) -> None:
+CHAIN: tuple[Any, ...] = ([(0, "output", 1, "input")], [("Numbers0", (0,)), ("Keep1", (1,))])
+
+
+class Keep(ConsumerPE):
+    kept: ClassVar[list[Any]] = []
+
+    def _process(self, data: Any) -> None:
+        self.kept.append(data)
+
+
+def test_frames_and_orders_are_told_apart(
+    make_bench: Make, ends: tuple[Connection, Connection], lendings: list[Lending]
+) -> None:
     launcher, own = ends
-    bench = make_bench(
-        [Numbers(), IterativePE()], [(0, "output", 1, "input")], [("Numbers0", (0,)), ("IterativePE1", (1,))]
-    )
+    worker = make_bench([Numbers(), Keep()], *CHAIN).workers[0]
     launcher.send(Frame(Kind.CREDIT, 1, 0, 77, credit_bytes=7))
     launcher.send(message("stop"))
-    assert not _move_frames(own, selectors.EVENT_READ | selectors.EVENT_WRITE, bench.workers[0])
-    assert bench.workers[0].outlets[0, 1].limit == 77
-    assert bench.workers[0].stopping
+    assert not _take_in(1, own.receive(), worker, lendings[0])
+    assert worker.outlets[0, 1].limit == 77
+    assert worker.stopping
     launcher.send(message("goodbye"))
-    assert _move_frames(own, selectors.EVENT_READ, bench.workers[0])
-    assert not _move_frames(own, 0, None)
+    assert _take_in(LAUNCHER, own.receive(), worker, lendings[0])
+    assert not _take_in(LAUNCHER, own.receive(), None, lendings[0])
+
+
+def sent(lending: Lending, value: float, first: int) -> Frame:
+    """A frame with an array from instance 0 to instance 1."""
+    encoded = PlainWire().encode(np.full(10_000, value), lambda buffer: lending.keep(buffer, [1], is_alone=False))
+    assert isinstance(encoded.buffers[0], Slot)
+    return Frame(Kind.DATA, 0, 1, first, ports=[0], items=[encoded])
+
+
+def test_arrays_that_arrive_are_opened_and_given_back(
+    make_bench: Make, ends: tuple[Connection, Connection], lendings: list[Lending]
+) -> None:
+    sender, own = ends
+    Keep.kept.clear()
+    worker = make_bench([Numbers(), Keep()], *CHAIN).workers[1]
+    for first in range(3):
+        sender.send(sent(lendings[0], first, first))
+    assert not _take_in(0, own.receive(), worker, lendings[1])
+    while worker.replicas[0].ready:
+        worker.run(worker.replicas[0])
+    slab = lendings[0]._slab
+    assert slab is not None
+    assert ([array[0] for array in Keep.kept], slab.lent) == ([0, 1, 2], 3)
+    Keep.kept.clear()
+
+    # A frame that goes to the sender anyway takes them along.
+    links = _Links({0: own}, lendings[1])
+    links.send(0, Frame(Kind.END, 1, 0, 5))
+    links.send(0, Frame(Kind.CREDIT, 1, 0, 77, number=3, credit_bytes=7))
+    end, credit = sender.receive()
+    assert (end.items, len(credit.items)) == ([], 1)
+    lendings[0].take_back(1, credit)
+    assert (slab.lent, slab.free) == (0, MIB)
+    assert list(lendings[1].returns(is_idle=True)) == []
+
+
+def test_a_worker_without_a_job_takes_nothing_and_gives_all_back(lendings: list[Lending]) -> None:
+    """Its job broke; whoever sends to it meanwhile must not be left without room."""
+    frames = [sent(lendings[0], first, first) for first in range(RETURN_SLOTS)]
+    assert not _take_in(0, frames, None, lendings[1])
+    del frames
+    ((lender, returned),) = lendings[1].returns(is_idle=False)
+    slab = lendings[0]._slab
+    assert (lender, returned.kind, slab and slab.lent) == (0, Kind.RETURN, RETURN_SLOTS)
+    assert not _take_in(1, [returned], None, lendings[0])
+    assert slab
+    assert slab.lent == 0
+
+
+def test_slots_that_come_back_are_no_business_of_the_worker_s(make_bench: Make, lendings: list[Lending]) -> None:
+    frame = sent(lendings[0], 1, 0)
+    worker = make_bench([Numbers(), Keep()], *CHAIN).workers[0]
+    lendings[1].open(frame)
+    del frame
+    ((_, returned),) = lendings[1].returns(is_idle=True)
+    worker.receive = None  # it would be called
+    assert not _take_in(1, [returned], worker, lendings[0])
+    with pytest.raises(WireError, match="is not lent to anybody"):
+        _take_in(1, [returned], worker, lendings[0])
 
 
 def test_a_worker_that_did_not_inherit_its_job_is_sent_it(

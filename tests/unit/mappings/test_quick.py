@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from d4py_adaptive import ConsumerPE, GenericPE, IterativePE, ProducerPE, SimpleFunctionPE
+from d4py_adaptive.mappings.state_guard import StateGuard
 from d4py_adaptive.telemetry.board import State
 from d4py_adaptive.wire.frame import Kind
 
@@ -461,3 +462,25 @@ def test_what_slow_calls_return_does_not_wait_until_the_reader_has_said_what_it_
     bench.workers[0].step()
     numbers = [frame.number for _, frame in bench.links[0].frames if frame.kind is Kind.DATA]
     assert numbers == [2] * 6
+
+
+def test_the_state_of_a_pe_is_watched_on_the_quick_way_too(make_chain: Make) -> None:
+    class Changes(Same):
+        gain = 0
+
+        def _process(self, data: Any) -> Any:
+            if data == 6:
+                self.gain = 1
+            return data
+
+    bench = make_chain(Changes(), N)
+    for worker in bench.workers:
+        for replica in worker.replicas:
+            for instance in replica.instances.values():
+                if isinstance(instance.pe, Changes):
+                    instance.guard = StateGuard(instance.pe)
+    bench.run()
+    failure = failure_in(bench)
+    assert failure.pe.startswith("Changes")
+    assert "self.gain changed" in failure.message
+    assert failure.item >= 7

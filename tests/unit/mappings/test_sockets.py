@@ -137,7 +137,7 @@ def test_bytes_that_are_no_frame_are_an_error() -> None:
     left, right = socket.socketpair()
     with left, right:
         left.sendall(b"GET / HTTP/1.1\r\n" * 10)
-        with pytest.raises(WireError, match=r"^a frame starts with b'd4py' and version 1; got b'GET '"):
+        with pytest.raises(WireError, match=r"^a frame starts with b'd4py' and version 2; got b'GET '"):
             Connection(right).receive()
 
 

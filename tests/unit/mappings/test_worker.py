@@ -9,7 +9,7 @@ from d4py_adaptive import ConsumerPE, GenericPE, IterativePE, ProducerPE
 from d4py_adaptive.errors import RunError
 from d4py_adaptive.mappings.assembly import RESULTS
 from d4py_adaptive.mappings.channel import Window
-from d4py_adaptive.mappings.worker import LAUNCHER
+from d4py_adaptive.mappings.links import LAUNCHER
 from d4py_adaptive.telemetry.board import State
 from d4py_adaptive.wire.encoding import PlainWire
 from d4py_adaptive.wire.frame import Frame, Kind
@@ -164,9 +164,9 @@ def test_a_broadcast_is_encoded_once(make_bench: Make) -> None:
     class Counting(PlainWire):
         encoded = 0
 
-        def encode(self, item: object) -> Any:
+        def encode(self, item: object, keep: Any = bytes) -> Any:
             Counting.encoded += 1
-            return super().encode(item)
+            return super().encode(item, keep)
 
     keep = Keep([])
     keep.inputconnections["input"]["grouping"] = "all"

@@ -229,6 +229,28 @@ def test_a_mapping_without_workers_gets_one(monkeypatch: pytest.MonkeyPatch, map
     assert job_of(Numbers(), Invert(), mapping=mapping).plan.workers == workers
 
 
+def test_items_under_way_have_an_eighth_of_the_memory_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "usable_memory_bytes", lambda: 160 * 2**20)
+    plan = Plan((Stage(("Numbers0",), (0,)), Stage(("Invert1",), (1,))), 2, "multi")
+    jobs = [job_of(Numbers(), Invert(), plan=plan, mapping="multi", buffer_bytes=size) for size in (None, 2**22, 1)]
+    assert [(job.window.payload_bytes, job.slab.pool_bytes) for job in jobs] == [
+        (8 * 2**20, 10 * 2**20),
+        (2 * 2**20, 2 * 2**20),
+        (1, 2**20),
+    ]
+    assert {job.slab.beyond_bytes for job in jobs} == {40 * 2**20}
+
+
+@pytest.mark.parametrize("size", [0, -1, 160 * 2**20 + 1])
+def test_more_memory_than_there_is_cannot_be_had(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(session, "usable_memory_bytes", lambda: 160 * 2**20)
+    with pytest.raises(InputError) as caught:
+        job_of(Numbers(), buffer_bytes=size)
+    assert str(caught.value) == (
+        f"the memory for items under way is at least 1 byte and at most this machine's 167,772,160; got {size:,}"
+    )
+
+
 def test_a_plan_that_is_given_is_followed(view: Any) -> None:
     plan = Plan((Stage(("Numbers0",), (0,)), Stage(("Invert1",), (0, 0))), 1, "simple")
     finished = enact(graph(Numbers(), Invert()), 2, RunOptions(plan=plan), view)

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from d4py_adaptive.errors import WireError
 from d4py_adaptive.wire.encoding import MAX_BUFFERS, OUT_OF_BAND_BYTES, Encoded, PlainWire, dump
 from d4py_adaptive.wire.frame import Frame, Kind, read_frames
+from d4py_adaptive.wire.slots import Access, Slot
 
 WIRE = PlainWire()
+SLOT = Slot(2, 3, 7, 4096, 6, Access.IN_PLACE)
 
 
 def there_and_back(item: object) -> Any:
@@ -159,8 +161,47 @@ def test_a_copy_for_one_reader_is_writable_and_shares_nothing() -> None:
     assert isinstance(copied.buffers[0], bytearray)
 
 
+def test_what_stands_on_shared_memory_is_not_for_somebody_else() -> None:
+    with pytest.raises(WireError, match=r"^slot 7 was lent to another worker; encode the item again for this one$"):
+        Encoded(b"body", (b"x", SLOT), 10).for_one_reader()
+
+
+def test_each_large_buffer_is_kept_once_and_in_order() -> None:
+    kept: list[memoryview] = []
+
+    def keep(buffer: memoryview) -> Slot:
+        kept.append(buffer)
+        return SLOT._replace(number=len(kept), nbytes=len(buffer))
+
+    arrays = [np.full(OUT_OF_BAND_BYTES + n, n, dtype="u1") for n in range(3)]
+    encoded = WIRE.encode([arrays[0], np.zeros(5), arrays[1], arrays[0], arrays[2]], keep)
+    assert [bytes(buffer) for buffer in kept] == [array.tobytes() for array in arrays]
+    assert [(slot.number, slot.nbytes) for slot in encoded.buffers] == [(n + 1, a.nbytes) for n, a in enumerate(arrays)]
+    assert encoded.nbytes == len(encoded.body) + sum(array.nbytes for array in arrays)
+
+
+def test_nothing_is_kept_of_an_item_that_cannot_travel() -> None:
+    kept: list[memoryview] = []
+    with pytest.raises(WireError):
+        WIRE.encode([np.zeros(OUT_OF_BAND_BYTES), threading.Lock()], kept.append)  # type: ignore[arg-type]
+    assert kept == []
+
+
+def test_what_a_keeper_gives_takes_the_place_of_what_it_was_given() -> None:
+    encoded = Encoded(b"body", (b"one", SLOT), 13)
+    assert encoded.with_buffers(lambda buffer: b"!" if isinstance(buffer, Slot) else buffer) == Encoded(
+        b"body", (b"one", b"!"), 13
+    )
+
+
+def test_from_which_size_on_a_buffer_is_large_can_be_said() -> None:
+    encoded = PlainWire(64).encode([np.zeros(64, dtype="u1"), np.zeros(63, dtype="u1")])
+    assert [len(buffer) for buffer in encoded.buffers] == [64]
+    assert PlainWire() == PlainWire(OUT_OF_BAND_BYTES)
+
+
 def test_a_wire_can_be_sent_to_a_worker() -> None:
-    assert isinstance(pickle.loads(pickle.dumps(WIRE)), PlainWire)
+    assert pickle.loads(pickle.dumps(PlainWire(99))) == PlainWire(99)
 
 
 def test_dump_without_a_callback_keeps_everything_inside() -> None:

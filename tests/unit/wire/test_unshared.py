@@ -3,6 +3,8 @@
 import collections
 import copy
 import functools
+import mmap
+import pickle
 import sys
 import threading
 import weakref
@@ -344,6 +346,202 @@ def test_objects_without_a_dict_yet_or_with_one_are_judged_alike():
     while queue:
         judged.append(unshared(queue.pop(), 0))
     assert judged == [True, True, True]
+
+
+MEMORIES = {
+    "in a frame": lambda raw: bytearray(raw),
+    "in a pool": lambda raw: memoryview(np.frombuffer(mapped(raw), np.uint8, len(raw))),
+    "by itself": lambda raw: memoryview(mapped(raw)),
+    "copied": lambda raw: np.frombuffer(raw, np.uint8).copy().data,
+}
+"""What an array from another process may stand on."""
+
+
+def mapped(raw):
+    memory = mmap.mmap(-1, len(raw))
+    memory[:] = raw
+    return memory
+
+
+class Passer(GenericPE):
+    """Every method passes on what arrived, which nobody else holds, or something of which somebody does."""
+
+    def __init__(self, memory):
+        super().__init__()
+        self._add_output("out")
+        self.memory = memory
+        self.last = None
+
+    def arrived(self, item=None):
+        """A list with an item as it is after its way from another process, so that it can be popped."""
+        buffers = []
+        body = pickle.dumps(np.arange(60.0) if item is None else item, 5, buffer_callback=buffers.append)
+        return [pickle.loads(body, buffers=[self.memory(buffer.raw()) for buffer in buffers])]
+
+    def free_array(self):
+        self.write("out", self.arrived().pop())
+
+    def free_changed_in_place(self):
+        queue = self.arrived()
+        queue[0] += 1
+        queue[0][3:5] = queue[0][::-1][:2]
+        queue[0].sort()
+        self.write("out", queue.pop())
+
+    def free_part(self):
+        queue = self.arrived()
+        queue.append(queue.pop()[3:])
+        self.write("out", queue.pop())
+
+    def free_shapes(self):
+        queue = self.arrived()
+        queue.append(queue.pop().reshape(6, 10).T)
+        self.write("out", queue.pop())
+
+    def free_fortran(self):
+        self.write("out", self.arrived(np.asfortranarray(np.ones((5, 7)))).pop())
+
+    def free_members(self):
+        self.write("out", self.arrived({"a": np.zeros(9), "b": [np.ones(9), (1, np.ones(2))], "c": "x"}).pop())
+
+    def free_object(self):
+        self.write("out", self.arrived(Plain(data=np.zeros(9), stats=Plain(name="a"))).pop())
+
+    def free_after_a_look(self):
+        queue = self.arrived()
+        weakref.ref(queue[0].base)
+        float(memoryview(queue[0])[3])
+        queue[0].base.base.obj.__class__.__name__  # noqa: B018 - looked at, not kept
+        self.write("out", queue.pop())
+
+    def held_array(self):
+        self.last = self.arrived()
+        self.write("out", self.last[0])
+
+    def held_view(self):
+        queue = self.arrived()
+        self.last = queue[0][5:7]
+        self.write("out", queue.pop())
+
+    def held_another_type(self):
+        queue = self.arrived()
+        self.last = queue[0].view("u1")
+        self.write("out", queue.pop())
+
+    def held_while_a_part_is_written(self):
+        self.last = self.arrived()
+        self.write("out", self.last[0][5:])
+
+    def held_other_part(self):
+        queue = self.arrived()
+        self.last = queue[0][:5]
+        self.write("out", queue.pop()[5:])
+
+    def held_memoryview(self):
+        queue = self.arrived()
+        self.last = memoryview(queue[0])
+        self.write("out", queue.pop())
+
+    def held_bytes_of_it(self):
+        queue = self.arrived()
+        self.last = memoryview(queue[0]).cast("B")[8:16]
+        self.write("out", queue.pop())
+
+    def held_pickle_buffer(self):
+        queue = self.arrived()
+        self.last = pickle.PickleBuffer(queue[0])
+        self.write("out", queue.pop())
+
+    def held_ctypes(self):
+        queue = self.arrived()
+        self.last = queue[0].ctypes
+        self.write("out", queue.pop())
+
+    def held_base(self):
+        queue = self.arrived()
+        self.last = queue[0].base
+        self.write("out", queue.pop())
+
+    def held_base_weakly(self):
+        queue = self.arrived()
+        self.last = weakref.ref(queue[0].base)
+        self.write("out", queue.pop())
+
+    def held_base_of_base(self):
+        queue = self.arrived()
+        self.last = queue[0].base.base
+        self.write("out", queue.pop())
+
+    def held_base_of_base_weakly(self):
+        queue = self.arrived()
+        self.last = weakref.ref(queue[0].base.base)
+        self.write("out", queue.pop())
+
+    def held_memory(self):
+        queue = self.arrived()
+        self.last = queue[0].base.base.obj
+        self.write("out", queue.pop())
+
+    def held_written_base(self):
+        queue = self.arrived()
+        self.last = queue.pop()
+        queue.append(self.last.base)
+        self.write("out", queue.pop())
+
+    def held_local(self):
+        item = self.arrived().pop()
+        self.write("out", item)
+
+    def held_member(self):
+        queue = self.arrived({"a": np.zeros(9), "b": np.zeros(9)})
+        self.last = queue[0]["b"]
+        self.write("out", queue.pop())
+
+    def held_view_of_a_member(self):
+        queue = self.arrived({"a": np.zeros(9), "b": [np.zeros(9)]})
+        self.last = queue[0]["b"][0][3:4]
+        self.write("out", queue.pop())
+
+    def held_twice_inside(self):
+        array = np.zeros(9)
+        self.write("out", self.arrived([array, array]).pop())
+
+    def held_views_of_one_inside(self):
+        queue = self.arrived()
+        array = queue.pop()
+        queue.append([array[:30], array[30:]])
+        del array
+        self.write("out", queue.pop())
+
+    def held_read_only(self):
+        array = np.zeros(9)
+        array.flags.writeable = False
+        self.write("out", self.arrived(array).pop())
+
+    def unsure_objects_and_subclasses(self):
+        self.write("out", self.arrived(np.array([[1], None], dtype=object)).pop())
+        self.write("out", self.arrived(np.zeros(3).view(np.recarray)).pop())
+
+
+PASSED = [name for name in vars(Passer) if name.startswith(("free", "held", "unsure"))]
+
+
+@pytest.mark.parametrize("memory", MEMORIES)
+@pytest.mark.parametrize("case", PASSED)
+def test_a_write_knows_whether_the_writer_kept_anything_of_what_arrived(case, memory):
+    passer = Passer(MEMORIES[memory])
+    passer._runtime = Runtime()
+    for _ in range(60):
+        getattr(passer, case)()
+    assert set(passer._runtime.told) == {case.startswith("free")}
+    assert all(passer._runtime.through)
+
+
+def test_an_array_on_memory_of_the_user_s_is_shared():
+    kept = bytearray(80)
+    array = [np.frombuffer(kept), np.frombuffer(kept)[:], np.frombuffer(memoryview(kept))[2:]]
+    judged = [unshared(array.pop(), 0) for _ in range(3)]
+    assert judged == [False, False, False]
 
 
 class Overrides(Writer):
