@@ -2,7 +2,7 @@
 
 python benchmarks/transport/all.py [--quick] [--without-others]
 
-With `--quick`, under 3 minutes; without, about half an hour. Options go on to each of them.
+With `--quick`, under 3 minutes; without, about 20 minutes. Options go on to each of them.
 """
 
 from __future__ import annotations
