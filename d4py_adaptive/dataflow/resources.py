@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import resource
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,13 +20,16 @@ def usable_cores(environment: Mapping[str, str] = os.environ, cgroup: Path = Pat
 
 
 def usable_memory_bytes(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """The memory this process may use: what is installed, or what its cgroup allows."""
-    installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
+    """The memory this process may use: what is installed, or what its cgroup or its limit on addresses allows."""
+    bounds = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if addresses != resource.RLIM_INFINITY:
+        bounds.append(addresses)
+    with contextlib.suppress(OSError):
         allowed = (cgroup / "memory.max").read_text().strip()
-    except OSError:
-        return installed
-    return min(installed, int(allowed)) if allowed.isdecimal() else installed
+        if allowed.isdecimal():
+            bounds.append(int(allowed))
+    return min(bounds)
 
 
 def _grant(text: str | None) -> int | None:

@@ -1,6 +1,7 @@
 """The cores that this process may use: affinity, quota and grant, whichever is least."""
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -82,4 +83,15 @@ def test_memory_is_what_is_installed_or_what_the_cgroup_allows(
     monkeypatch.setattr(os, "sysconf", installed.__getitem__)
     assert usable_memory_bytes(tmp_path) == 8 * 2**30
     (tmp_path / "memory.max").write_text(text)
+    assert usable_memory_bytes(tmp_path) == allowed
+
+
+@pytest.mark.parametrize(
+    ("limit", "allowed"), [(2**30, 2**30), (2**50, 8 * 2**30), (resource.RLIM_INFINITY, 8 * 2**30)]
+)
+def test_a_limit_on_addresses_bounds_it_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: int, allowed: int
+) -> None:
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 2**21}[name])
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
     assert usable_memory_bytes(tmp_path) == allowed
