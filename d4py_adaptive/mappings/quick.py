@@ -7,6 +7,7 @@ alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d4py_adaptive.dataflow.patterns import by_value
@@ -32,7 +33,8 @@ class Quick:
         instance: the instance.
 
     Attributes:
-        results: small values that calls in a row returned, which nobody else has been told of yet.
+        results: small values that calls in a row returned, which nobody else has been told of yet; with the numbers of
+            their outlets where they are keyed.
     """
 
     def __init__(self, instance: Instance) -> None:
@@ -66,13 +68,13 @@ class Quick:
 
     @property
     def dealt(self) -> dict[str, QueuedReader]:
-        """The outputs with one reader alone, any of whose instances gets an item whatever it is."""
+        """The outputs with one reader alone, one of whose instances gets an item."""
         if self._dealt is None:
             worker = self._instance.replica.worker
             self._dealt = {
                 port: queued[0]
                 for port, (fused, queued) in self._instance.readers.items()
-                if not fused and len(queued) == 1 and queued[0].is_blind and not worker.collects(queued[0].outlets[0])
+                if not (fused or len(queued) != 1 or queued[0].is_broadcast or worker.collects(queued[0].outlets[0]))
             }
         return self._dealt
 
@@ -87,9 +89,7 @@ class Quick:
         else:
             self._call, self._input, self._output = how
         self._behind = {
-            port: fused[0]
-            for port, (fused, queued) in instance.readers.items()
-            if len(fused) == 1 and not queued and fused[0].keys is None
+            port: fused[0] for port, (fused, queued) in instance.readers.items() if len(fused) == 1 and not queued
         }
         self._next = self._behind.get(self._output)
         self._goes_to = self.dealt.get(self._output)
@@ -159,7 +159,7 @@ class Quick:
                     if self._to is not to:
                         self.hand_over()
                         self._to = to
-                    self.results.append(item)
+                    self._take(to, output, item)
                     outputs = None
                 elif output in behind and is_atomic(item):
                     self._pass_on(behind[output], item, clock())
@@ -174,7 +174,7 @@ class Quick:
         """Where small results of the PE go; None for the long way."""
         self._to = self.dealt.get(self._output)
         if self._to is not None:
-            return self.results.append
+            return partial(self._take, self._to, self._output) if self._to.is_keyed else self.results.append
         reader, clock = self._next, self._instance.replica.clock
         return None if reader is None else lambda value: self._pass_on(reader, value, clock())
 
@@ -201,14 +201,24 @@ class Quick:
             for outlet in reader.outlets:
                 self._instance.replica.worker.outbox.offer(outlet, late)
 
-    def _gather(self, to: QueuedReader, item: Any) -> None:
+    def _take(self, to: QueuedReader, output: str, item: Any) -> None:
+        """Keep a small value until it is dealt out with others."""
+        if not to.is_keyed:
+            self.results.append(item)
+            return
+        try:
+            self.results.append(to.addressed(item))
+        except Exception as error:  # noqa: BLE001 - a key of the user's may raise anything
+            self._instance.fail("write", output, error)
+
+    def _gather(self, to: QueuedReader, output: str, item: Any) -> None:
         """Keep a small value until whoever called the first PE in the stage deals it out with others."""
         if self._to is not to:
             self.hand_over()
             self._to = to
         if not self.results:
             self._instance.replica.gathered.append(self)
-        self.results.append(item)
+        self._take(to, output, item)
 
     def drop(self) -> None:
         """Count what calls in a row returned, and forget it."""
@@ -253,7 +263,7 @@ class Quick:
                     if self._next is not None and (type(result) in FLAT_NUMBERS or is_atomic(result)):
                         end_ns = self._pass_on(self._next, result, replica.clock())
                     elif self._goes_to is not None and (type(result) in FLAT_NUMBERS or flat_bytes(result)):
-                        self._gather(self._goes_to, result)
+                        self._gather(self._goes_to, self._output, result)
                     else:
                         outputs, result = {self._output: result}, None
                         instance.write_returned(outputs)
@@ -283,7 +293,7 @@ class Quick:
             if output in self._behind and is_atomic(item):
                 return self._pass_on(self._behind[output], item, instance.replica.clock())
             if output in self.dealt and flat_bytes(item):
-                self._gather(self.dealt[output], item)
+                self._gather(self.dealt[output], output, item)
                 return 0
             del item
         instance.write_returned(outputs)
@@ -292,12 +302,23 @@ class Quick:
     def _pass_on(self, reader: FusedReader, item: Any, now_ns: int) -> int:
         """Give an item that cannot change to the one reader, which is in the same stage; when that was done."""
         way = reader.target.quick
+        if reader.keys is not None:
+            self._require_keys(reader, item)
         reader.items += 1
         self._instance.items_out += 1
         if way.is_open:
             return way.feed(reader.port, item, now_ns)
         reader.target.feed({reader.port: item}, reader.port)
         return self._instance.replica.clock()
+
+    def _require_keys(self, reader: FusedReader, item: Any) -> None:
+        """Fail if an item lacks the keys by which it would find its instance if there were several."""
+        assert reader.keys is not None
+        try:
+            reader.keys.instance(item, 1)
+        except Exception as error:  # noqa: BLE001 - a key of the user's may raise anything
+            output = next(port for port, behind in self._behind.items() if behind is reader)
+            self._instance.fail("write", output, error)
 
 
 def hand_over_gathered(replica: Replica, late: bool) -> None:

@@ -85,14 +85,25 @@ class QueuedReader:
         return len(self.outlets) == 1 and not isinstance(self._grouping, GroupBy)
 
     @property
-    def is_blind(self) -> bool:
-        """Whether it does not show in an item which instance gets it."""
-        return not isinstance(self._grouping, GroupBy | OneToAll)
+    def is_keyed(self) -> bool:
+        """Whether an item's keys say which instance gets it."""
+        return isinstance(self._grouping, GroupBy)
+
+    def addressed(self, item: Any) -> tuple[int, Any]:
+        """A keyed item with the number of its outlet, as `deal` takes it.
+
+        Raises:
+            WorkflowError: the item has no such key, or one that cannot be hashed.
+        """
+        assert isinstance(self._grouping, GroupBy)
+        return self._grouping.instance(item, len(self.outlets)), item
 
     @property
     def room(self) -> int:
         """How many items could be dealt out now without waiting."""
         rooms = [outlet.limit - outlet.sent for outlet in self._dealt_to]
+        if self.is_keyed:
+            return min(rooms)
         return min(rooms) * len(rooms) if self._counted else sum(rooms)
 
     @property
@@ -100,8 +111,13 @@ class QueuedReader:
         return self.outlets[:1] if isinstance(self._grouping, AllToOne) else self.outlets
 
     def deal(self, items: list[Any]) -> list[tuple[Outlet, list[Any]]]:
-        """Deal out many items, whatever they are, as if one after the other."""
+        """Deal out many items, `addressed` if they are keyed, as if one after the other."""
         outlets, turn, number = self._dealt_to, self.turn, len(items)
+        if self.is_keyed:
+            keyed: list[list[Any]] = [[] for _ in outlets]
+            for place, item in items:
+                keyed[place].append(item)
+            return list(zip(outlets, keyed, strict=True))
         if len(outlets) == 1:
             return [(outlets[0], items)]
         self.turn = (turn + number) % len(outlets)

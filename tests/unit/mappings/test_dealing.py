@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, OneToAll, Shuffle
+from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, Shuffle
 from d4py_adaptive.dataflow.workflow import Stream
 from d4py_adaptive.mappings.channel import Outlet
 from d4py_adaptive.mappings.routing import QueuedReader, shares
@@ -87,8 +87,15 @@ def test_all_to_one_is_dealt_to_the_first() -> None:
     assert [(chosen is dealer.outlets[0], items) for chosen, items in dealer.deal([1, 2])] == [(True, [1, 2])]
 
 
-@pytest.mark.parametrize(
-    ("grouping", "is_blind"), [(Shuffle(), True), (AllToOne(), True), (OneToAll(), False), (GroupBy((0,)), False)]
-)
-def test_keys_and_broadcasts_have_to_be_looked_at_one_by_one(grouping: Any, is_blind: bool) -> None:
-    assert reader([outlet(0)], True, grouping).is_blind is is_blind
+@bounded
+@given(st.lists(st.tuples(st.text(max_size=2), st.integers())), st.integers(1, 5))
+def test_keyed_items_go_where_their_keys_say(items: list[tuple[str, int]], n: int) -> None:
+    dealer = reader([outlet(0, 9 - i) for i in range(n)], counted=True, grouping=GroupBy((0,)))
+    assert dealer.room == 10 - n
+    expected: list[list[Any]] = [[] for _ in range(n)]
+    for item in items:
+        (chosen,) = dealer.choose(item)
+        expected[next(i for i, one in enumerate(dealer.outlets) if one is chosen)].append(item)
+    dealt = dealer.deal([dealer.addressed(item) for item in items])
+    assert [chosen for chosen, _ in dealt] == list(dealer.outlets)
+    assert [got for _, got in dealt] == expected

@@ -484,3 +484,37 @@ def test_the_state_of_a_pe_is_watched_on_the_quick_way_too(make_chain: Make) -> 
     assert failure.pe.startswith("Changes")
     assert "self.gain changed" in failure.message
     assert failure.item >= 7
+
+
+class ByFirst(Keep):
+    """Keeps pairs, equal first members together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inputconnections["input"]["grouping"] = [0]
+
+
+class Wrapped(Same):
+    """The same, called by its inputs."""
+
+    def process(self, inputs: Any) -> Any:
+        return super().process(inputs)
+
+
+@pytest.mark.parametrize("pe", [Same, Wrapped])
+def test_items_with_keys_come_out_as_they_went_in(make_chain: Make, pe: type[Same]) -> None:
+    items = [(f"key {n % 5}", n) for n in range(40)]
+    items[20] = ("long", "x" * 400)  # type: ignore[assignment]
+    make_chain(pe(), items, ByFirst).run()
+    assert Keep.kept == items
+
+
+@pytest.mark.parametrize("pe", [Same, Wrapped])
+@pytest.mark.parametrize("bad", [7, ()])
+def test_an_item_without_its_key_is_the_writer_s_failure(make_chain: Make, pe: type[Same], bad: Any) -> None:
+    items = [*((f"key {n}", n) for n in range(6)), bad, ("never", 1)]
+    bench = make_chain(pe(), items, ByFirst)
+    bench.run()
+    failure = failure_in(bench)
+    assert (failure.pe, failure.method, failure.port, failure.item) == (f"{pe.__name__}1", "write", "output", 7)
+    assert failure.error_type == "WorkflowError"
