@@ -47,7 +47,7 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 
 $(VENV)/.test: $(VENV)/.demo
 	@echo "Installing what the tests need (once) ..."
-	@$(BIN)/pip install -q --disable-pip-version-check -e '.[seismology,test,lint]'
+	@$(BIN)/pip install -q --disable-pip-version-check -e '.[codecs,diagnose,mpi,seismology,test,lint]'
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --upgrade \
 		--target $(VENV)/peers/stream-d4py stream-d4py==2.9.1
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --upgrade \

@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 # Imported when asked for: `d4py --help` has to be quick.
 VERBS = {
     "run": "run a workflow",
+    "diagnose": "say what limits a workflow or a run, and what to do about it",
     "runs": "list the runs that are kept, or show one",
+    "profiles": "list what was measured of workflows, or show one",
     "draw": "draw a workflow's graph",
+    "doctor": "show what this machine can do, and what it lacks",
     "completion": "print what makes a shell complete d4py commands",
 }
 

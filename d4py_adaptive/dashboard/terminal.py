@@ -34,12 +34,17 @@ class Results(Protocol):
 
 
 class TerminalView:
-    """Watches a run for someone at a terminal; without one, it prints no progress."""
+    """Watches a run for someone at a terminal; without one, it prints no progress.
 
-    def __init__(self, quiet: bool = False) -> None:
+    Args:
+        quiet: show no progress and no summary.
+        lines_to: where PEs' lines go; None is standard output.
+    """
+
+    def __init__(self, quiet: bool = False, lines_to: TextIO | None = None) -> None:
         self._quiet = quiet
         self._results: Results | None = None
-        self._out = sys.stdout  # as it is before PEs' own prints are caught; in a notebook, the notebook's
+        self._out = lines_to or sys.stdout  # as it is before PEs' own prints are caught; in a notebook, the notebook's
         self._live: Live | None = None
         self._read: Callable[[], list[Counters]] | None = None
         self._started_s = time.monotonic()

@@ -17,7 +17,8 @@ from d4py_adaptive.mappings.instantiate import instantiate
 from d4py_adaptive.mappings.randomness import RandomScope, instance_seed
 from d4py_adaptive.mappings.replica import Feed, Key, Replica
 from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
-from d4py_adaptive.telemetry.board import Board, Field, outgoing
+from d4py_adaptive.telemetry.board import PER_STREAM, Board, Field, outgoing
+from d4py_adaptive.telemetry.timeline import TimelineWriter
 
 if TYPE_CHECKING:
     from d4py_adaptive.mappings.worker import Worker
@@ -80,6 +81,8 @@ class Assembly:
                 pes[ref.number],
                 replica,
                 self._board.row(ref.number),
+                self._board.sketch(ref.number),
+                TimelineWriter(self._board.timeline(ref.number), job.origin_ns or job.clock()) if job.metered else None,
                 policy_of(node, job.on_error),
                 RandomScope(instance_seed(job.seed, ref)) if ref.pe in job.random else None,
                 ref.pe in job.guarded and len(job.plan.instances_of[ref.pe]) > 1,
@@ -87,6 +90,9 @@ class Assembly:
             )
             instance.row[Field.PID] = os.getpid()
             instance.is_source = ref.pe in job.workflow.sources
+            if job.instrument is not None:
+                instance.probe = job.instrument.probe(ref.pe, ref.index, job.origin_ns)
+                replica.has_probes = True
             replica.instances[ref.pe] = instance
         for instance in replica.instances.values():
             for port in job.workflow.by_id[instance.ref.pe].outputs:
@@ -97,7 +103,7 @@ class Assembly:
         self, replica: Replica, instance: Instance, port: str
     ) -> tuple[tuple[FusedReader, ...], tuple[QueuedReader, ...]]:
         workflow, pe = self._job.workflow, instance.ref.pe
-        slots = {name: len(Field) + 2 * i for i, name in enumerate(outgoing(workflow, pe))}
+        slots = {name: len(Field) + PER_STREAM * i for i, name in enumerate(outgoing(workflow, pe))}
         fused: list[FusedReader] = []
         queued: list[QueuedReader] = []
         for stream in workflow.outbound[pe]:
@@ -105,7 +111,7 @@ class Assembly:
                 continue
             target = replica.instances.get(stream.target)
             if target is not None:
-                fused.append(FusedReader(target, stream.input, slots[stream.id], _keys(stream)))
+                fused.append(FusedReader(target, stream.input, slots[stream.id], _keys(stream), stream.id))
             else:
                 queued.append(self._queued_reader(instance.ref, stream, slots[stream.id]))
         if (pe, port) in self._result_ports:
@@ -115,7 +121,9 @@ class Assembly:
             queued.append(QueuedReader(stream, self._result_ports[pe, port], [outlet], 0, False, slot))
         readers: tuple[FusedReader | QueuedReader, ...] = (*fused, *queued)
         for reader in readers:
-            reader.items, reader.payload_bytes = instance.row[reader.row_slot], instance.row[reader.row_slot + 1]
+            reader.items, reader.copy_ns = instance.row[reader.row_slot], instance.row[reader.row_slot + 2]
+        for sent in queued:
+            sent.payload_bytes = instance.row[sent.row_slot + 1]
         fused.sort(key=lambda reader: not reader.target.pe.read_only)
         return tuple(fused), tuple(queued)
 

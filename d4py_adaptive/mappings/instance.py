@@ -15,14 +15,18 @@ from d4py_adaptive.errors import D4pyError, WireError
 from d4py_adaptive.mappings.channel import Outlet
 from d4py_adaptive.mappings.error_policy import ErrorPolicy
 from d4py_adaptive.mappings.failing import NOT_FAILURES, Unwind, failure_of
+from d4py_adaptive.mappings.meter import CallTimer
 from d4py_adaptive.mappings.quick import Quick, hand_over_gathered
 from d4py_adaptive.mappings.randomness import RandomScope
 from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
+from d4py_adaptive.mappings.sharing import UNKNOWN, share_out
 from d4py_adaptive.mappings.state_guard import StateGuard
 from d4py_adaptive.telemetry.board import Field, Row, State
+from d4py_adaptive.telemetry.instrument import Probe
+from d4py_adaptive.telemetry.timeline import TimelineWriter
 from d4py_adaptive.wire.copying import SHARED_WITH_CALLER, called_through, is_atomic, private_copy, unshared
 from d4py_adaptive.wire.encoding import dump
-from d4py_adaptive.wire.sizes import flat_bytes
+from d4py_adaptive.wire.sizes import flat_bytes, payload_bytes
 
 if TYPE_CHECKING:
     from d4py_adaptive.mappings.replica import Replica
@@ -32,7 +36,6 @@ _PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
 
 # The calls between a PE and `Instance.write`, nearest first; each holds a reference to the item.
 _WRITE_CALLS = (GenericPE._write.__code__, GenericPE.write.__code__)
-_UNKNOWN = -1
 
 
 class Instance:
@@ -43,6 +46,8 @@ class Instance:
         pe: its own copy of the PE.
         replica: the stage replica it belongs to.
         row: its counters on the board.
+        sketch: the sketch of its service times there.
+        timeline: its timeline there; None keeps none.
         policy: what a failing call does.
         random: its state of the global random generators, where it draws from them.
         guarded: whether to watch for changes of state, since replication rests on the code having none.
@@ -53,6 +58,15 @@ class Instance:
         readers: for each output, the readers in its own replica and those elsewhere.
         calls: how often `process` was called.
         guard: watches its state, if it has to be watched.
+        probe: looks at single calls, in a full profile.
+        timer: how long calls take.
+        is_blocked: whether it waits in a write until a reader has room.
+        compute_ns: time in the PE's own code.
+        serialise_ns: time its items took to be encoded, decoded and copied.
+        codec_ns: time its frames took to be compressed and expanded.
+        setup_ns: of that, in `preprocess` and `postprocess`.
+        cpu_ns: processor time of the part of `compute_ns` that it was measured for.
+        cpu_of_ns: how large that part is.
     """
 
     def __init__(
@@ -61,6 +75,8 @@ class Instance:
         pe: GenericPE,
         replica: Replica,
         row: Row,
+        sketch: Row,
+        timeline: TimelineWriter | None,
         policy: ErrorPolicy,
         random: RandomScope | None,
         guarded: bool,
@@ -75,8 +91,16 @@ class Instance:
         self.calls = int(row[Field.ITEM])
         self.items_in, self.items_out = int(row[Field.ITEMS_IN]), int(row[Field.ITEMS_OUT])
         self.bytes_in, self.bytes_out = int(row[Field.BYTES_IN]), int(row[Field.BYTES_OUT])
-        self.busy_ns, self.blocked_ns = int(row[Field.BUSY_NS]), int(row[Field.BLOCKED_NS])
+        self.compute_ns, self.serialise_ns = int(row[Field.COMPUTE_NS]), int(row[Field.SERIALISE_NS])
+        self.codec_ns, self.blocked_ns = int(row[Field.CODEC_NS]), int(row[Field.BLOCKED_NS])
+        self.cpu_ns, self.cpu_of_ns = int(row[Field.CPU_NS]), int(row[Field.CPU_OF_NS])
+        self.setup_ns = int(row[Field.SETUP_NS])
         self.skipped, self.retried = int(row[Field.SKIPPED]), int(row[Field.RETRIED])
+        self.is_blocked = False
+        self.probe: Probe | None = None
+        self.timer = CallTimer(row, sketch, replica.laps.is_on)
+        self.sketch = sketch
+        self.timeline = timeline
         self._clock = replica.clock
         self._policy = policy
         self._careful = not policy.stops_at_once
@@ -93,6 +117,7 @@ class Instance:
         """The PE's `preprocess`, once; what it writes waits until its readers are prepared too."""
         self._held = []
         self._call(State.PREPROCESS, "preprocess", "", self.pe.preprocess)
+        self.setup_ns = self.compute_ns
         if self._guarded:
             self.guard = StateGuard(self.pe)
 
@@ -106,7 +131,9 @@ class Instance:
         """The PE's `postprocess`, once, after everything its upstreams wrote."""
         if self.guard is not None:
             self._look(self.guard.look)
+        before_ns = self.compute_ns
         self._call(State.POSTPROCESS, "postprocess", "", self.pe.postprocess)
+        self.setup_ns += self.compute_ns - before_ns
 
     def obtain(self, make: Callable[..., Any], port: str, *arguments: Any) -> Any:
         """What `make(*arguments)` gives for the next item; what it raises is that item's failure."""
@@ -122,6 +149,12 @@ class Instance:
         """Process one item, or call a source once, as the PE's policy for failures says."""
         original = self.obtain(private_copy, port, inputs) if self._careful else None
         self.calls += 1
+        before_ns = self.compute_ns
+        probe = self.probe if self.replica.laps.looking else None
+        item_bytes = None
+        if probe is not None:
+            item_bytes = payload_bytes(inputs[port]) if port else None
+            self._aside(probe.before, self.pe, self.calls)
         if port:
             self.items_in += 1
             self.bytes_in += nbytes
@@ -131,8 +164,26 @@ class Instance:
             self._feed_with_care(original, port)
         else:
             self._call(_PROCESS, "process", port, self._process, inputs)
+        if self.calls >= self.timer.due and not self.replica.laps.pooling:
+            self.timer.note(self.compute_ns - before_ns, self.calls)
+        if probe is not None:
+            self._aside(probe.called, self.compute_ns - before_ns, item_bytes)
         if self.guard is not None:
             self.look_after_item()
+
+    def _aside(self, look: Callable[..., None], *arguments: Any) -> None:
+        """Let a probe look, at nobody's expense but the runtime's."""
+        laps = self.replica.laps
+        running = laps.running
+        laps.switch(None)
+        look(*arguments)
+        laps.discount()
+        laps.running = running
+
+    def _show(self, probe: Probe, item: Any, readers: Sequence[FusedReader | QueuedReader]) -> None:
+        """Let a probe look at an item that was written."""
+        for reader in readers:
+            probe.wrote(reader.stream, item, reader.keys.keys if reader.keys is not None else ())
 
     @property
     def is_plain(self) -> bool:
@@ -154,7 +205,7 @@ class Instance:
 
         All are, unless `until_ns` has come before or the way out is full.
         """
-        if not self.is_plain:
+        if not self.is_plain or (self.probe is not None and self.replica.laps.looking):
             for value in values:
                 self.feed({port: value} if port else {}, port)
             return len(values)
@@ -170,14 +221,17 @@ class Instance:
 
     def _call(self, state: int, method: str, port: str, function: Callable[..., None], *inputs: Any) -> None:
         """Call the PE: time it without what it caused elsewhere, and turn what it raises into the run's failure."""
-        replica, row, clock = self.replica, self.row, self._clock
-        caller, replica.running = replica.running, self
-        outer_ns, replica.elsewhere_ns = replica.elsewhere_ns, 0
+        replica, row, laps, start = self.replica, self.row, self.replica.laps, 0
+        caller = laps.running
         if self.random is not None:
             replica.enter_random(self.random)
         row[_ITEM] = self.calls
         row[_STATE] = state
-        start = clock()
+        told_apart = laps.is_on and not (laps.pooling and self.probe is None)
+        if told_apart:
+            start = laps.switch(self)
+        else:
+            laps.running = self
         try:
             function(*inputs)
         except NOT_FAILURES:
@@ -187,11 +241,13 @@ class Instance:
                 raise
             self.fail(method, port, error)
         finally:
-            total = clock() - start
             row[_STATE] = _IDLE
-            self.busy_ns += total - replica.elsewhere_ns
-            replica.elsewhere_ns = outer_ns + total
-            replica.running = caller
+            if told_apart:
+                end = laps.switch(caller)
+                if self.probe is not None:
+                    self.probe.span(method, start, end)
+            else:
+                laps.running = caller
             if self.random is not None:
                 replica.leave_random()
         if replica.worker.aborted:
@@ -273,20 +329,6 @@ class Instance:
         except D4pyError as error:
             self.fail("process", "", error)
 
-    def publish(self) -> None:
-        """Put the counters on the board."""
-        row = self.row
-        row[Field.ITEMS_IN], row[Field.ITEMS_OUT] = self.items_in, self.items_out
-        flat = sum(reader.flat_bytes for _, queued in self.readers.values() for reader in queued)
-        row[Field.BYTES_IN], row[Field.BYTES_OUT] = self.bytes_in, self.bytes_out + flat
-        row[Field.BUSY_NS], row[Field.BLOCKED_NS] = self.busy_ns, self.blocked_ns
-        row[Field.SKIPPED], row[Field.RETRIED] = self.skipped, self.retried
-        for fused, queued in self.readers.values():
-            for called in fused:
-                row[called.row_slot], row[called.row_slot + 1] = called.items, called.payload_bytes
-            for reader in queued:
-                row[reader.row_slot], row[reader.row_slot + 1] = reader.items, reader.payload_bytes + reader.flat_bytes
-
     def fail(self, method: str, port: str, error: BaseException) -> NoReturn:
         """Take what the PE raised for its failure, which ends the run.
 
@@ -310,12 +352,12 @@ class Instance:
             if self.replica.worker.ending:
                 self.replica.before_write(self)
             self._held.append((port, private_copy(item)))
-        elif port in self.quick.queued and flat_bytes(item):
+        elif port in self.quick.queued and flat_bytes(item) and not (self.probe and self.replica.laps.looking):
             self.put_quick(*self.quick.queued[port], item)
         elif called_through(*_WRITE_CALLS):
             self._emit(port, item, len(_WRITE_CALLS) + 1)
         else:
-            self._emit(port, item, _UNKNOWN)
+            self._emit(port, item, UNKNOWN)
 
     def put_quick(self, reader: QueuedReader, outlet: Outlet, item: Any) -> None:
         """Send a small value to the one reader that there is."""
@@ -334,7 +376,7 @@ class Instance:
         Args:
             port: the output.
             item: the item.
-            others: how many of our callers hold it too; `_UNKNOWN` if that cannot be told.
+            others: how many of our callers hold it too; `UNKNOWN` if that cannot be told.
 
         Raises:
             Unwind: the run ends, or no reader may get this item; the failure is noted.
@@ -353,11 +395,13 @@ class Instance:
                 if reader.keys is not None:
                     reader.keys.instance(item, 1)
             atomic = is_atomic(item)
+            if self.probe is not None and replica.laps.looking:
+                self._aside(self._show, self.probe, item, (*fused, *queued))
             if queued:
-                is_alone = not (atomic or fused or others == _UNKNOWN) and unshared(item, others + 1)
+                is_alone = not (atomic or fused or others == UNKNOWN) and unshared(item, others + 1)
                 here = replica.worker.post(self, item, queued, is_alone, goes_on=others != 0)
             if not atomic and (here or fused):
-                mine = self._share_out(item, len(here), fused, others)
+                mine = share_out(self, item, len(here), fused, (*fused, *queued), others)
         except NOT_FAILURES:
             raise
         except BaseException as error:  # noqa: BLE001 - becomes the run's failure
@@ -368,27 +412,13 @@ class Instance:
             replica.worker.deliver(replica, outlet, number, item if atomic else mine.pop())
         for reader in fused:
             reader.items += 1
-            if atomic and reader.target.quick.is_open:
-                reader.target.quick.feed(reader.port, item, self._clock())
+            if atomic and reader.target.quick.is_open and not replica.laps.looking:
+                reader.target.quick.feed(reader.port, item, replica.laps.clock())
                 continue
             reader.target.feed({reader.port: item if atomic else mine.pop()}, reader.port)
         if replica.gathered:
             hand_over_gathered(replica, late=True)
         replica.after_write()
-
-    def _share_out(self, item: Any, here: int, fused: tuple[FusedReader, ...], others: int) -> list[Any]:
-        """An item for each reader here, to be popped: its own, or one that nobody changes while it is read.
-
-        Readers that promise to change and keep nothing come first among the fused ones and share the original.
-        """
-        trusted = sum(reader.target.pe.read_only for reader in fused)
-        copies = here + len(fused) - trusted
-        if not trusted and others != _UNKNOWN and unshared(item, others + 2):
-            return [item, *(private_copy(item) for _ in range(copies - 1))]
-        if copies == 1 and not trusted:
-            return [_copy_or_hand_over(item)]
-        own = [private_copy(item) for _ in range(copies)]
-        return [*own[here:], *[item] * trusted, *own[:here]]
 
     # Moving.
 
@@ -403,11 +433,6 @@ class Instance:
                 reader.turn = turn
         if self._guarded:
             self.guard = StateGuard(self.pe)
-
-
-def _copy_or_hand_over(item: Any) -> Any:
-    """A copy for the only reader; what cannot be copied (an open file, a generator) is handed over as it is."""
-    try:
-        return private_copy(item)
-    except WireError:
-        return item
+        if self.timeline is not None:
+            totals = (self.compute_ns, self.serialise_ns, self.blocked_ns, int(self.row[Field.STARVED_NS]))
+            self.timeline.resume(totals, self._clock())

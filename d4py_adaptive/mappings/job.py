@@ -12,6 +12,7 @@ from d4py_adaptive.dataflow.inputs import GivenInputs
 from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.dataflow.workflow import Workflow
 from d4py_adaptive.mappings.channel import Window
+from d4py_adaptive.telemetry.instrument import Instrument
 from d4py_adaptive.wire.encoding import PlainWire, Wire
 from d4py_adaptive.wire.slots import MIB, SlabSize
 
@@ -39,7 +40,12 @@ class Job:
         board: folder of the counters' files; None keeps them in memory.
         start_method: how worker processes start; empty lets the mapping choose.
         by_value: modules whose classes and functions travel with the job instead of being imported again.
+        metered: whether time is measured and calls are counted; only benchmarks do without.
+        instrument: what a full profile looks through; None is no full profile.
+        sample_s: stop the sources after so many seconds; None lets them go on.
+        sample_items: stop the sources of a worker once each has written so many items.
         clock: the time.
+        origin_ns: when the run began, on that clock.
     """
 
     workflow: Workflow
@@ -60,7 +66,12 @@ class Job:
     board: Path | None = None
     start_method: str = ""
     by_value: tuple[str, ...] = ()
+    metered: bool = True
+    instrument: Instrument | None = None
+    sample_s: float | None = None
+    sample_items: int | None = None
     clock: Clock = monotonic_ns
+    origin_ns: int = 0
 
 
 class Observer(Protocol):

@@ -34,6 +34,7 @@ def release(worker: Worker, replica: Replica, destination: int) -> bytes:
     state = {
         "key": replica.key,
         "started": replica.started,
+        "laps": replica.laps.portable(),
         "pes": {number: instance.pe for number, instance in own.items()},
         "randoms": {number: instance.random for number, instance in own.items()},
         "turns": {number: instance.turns() for number, instance in own.items()},
@@ -57,6 +58,7 @@ def adopt(worker: Worker, board: Board, released: bytes) -> None:
         worker.outlets[outlet.sender, outlet.receiver] = outlet
     replica = Assembly(worker, board).around(state["key"], state["pes"])
     replica.inlets, replica.started = state["inlets"], state["started"]
+    replica.laps.resume(state["laps"])
     for pe, is_source, iterations, items in state["feeds"]:
         replica.feeds.append(Feed(replica.instances[pe], is_source, iterations, deque(items)))
     for instance in replica.instances.values():

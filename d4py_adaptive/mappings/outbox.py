@@ -27,14 +27,16 @@ class Outbox:
     Args:
         job: the run.
         send: sends a frame to an instance.
+        lap: called without an instance when the work on a frame begins, with its sender when it is done.
     """
 
-    def __init__(self, job: Job, send: Callable[[int, Frame], None]) -> None:
+    def __init__(self, job: Job, send: Callable[[int, Frame], None], lap: Callable[[int | None], None]) -> None:
         self._wire = job.wire
         self._clock = job.clock
         self._batch_items = job.batch_items
         self._flat_items = job.flat_items
         self._send = send
+        self._lap = lap
         self._unsent: dict[tuple[int, int], Outlet] = {}
 
     @property
@@ -117,6 +119,7 @@ class Outbox:
 
     def _flush(self, outlet: Outlet) -> None:
         self._unsent.pop((outlet.sender, outlet.receiver), None)
+        self._lap(None)
         if outlet.flat:
             values, outlet.flat = outlet.flat, []
             encoded = self._wire.encode(values)
@@ -134,3 +137,4 @@ class Outbox:
             )
             outlet.batch_ports, outlet.batch, outlet.batch_bytes, outlet.batch_payload_bytes = [], [], 0, 0
             self._send(outlet.receiver, frame)
+        self._lap(outlet.sender)

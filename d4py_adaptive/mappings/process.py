@@ -23,6 +23,7 @@ from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.mappings.lending import Lending
 from d4py_adaptive.mappings.links import LAUNCHER
 from d4py_adaptive.mappings.output import lines_of
+from d4py_adaptive.mappings.reporting import report
 from d4py_adaptive.mappings.sockets import Connection, message, read_message
 from d4py_adaptive.mappings.threads import cap_threads, cap_threads_to_come
 from d4py_adaptive.mappings.worker import Worker
@@ -232,7 +233,7 @@ def _report(worker: Worker, launcher: Connection) -> bool:
         worker.abort()
         return True
     if worker.finished:
-        worker.report_digests()
+        report(worker)
         launcher.send(message("done"))
         return True
     return False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from d4py_adaptive.dataflow.patterns import by_value
 from d4py_adaptive.mappings.channel import Outlet
 from d4py_adaptive.mappings.failing import NOT_FAILURES, Unwind
+from d4py_adaptive.mappings.meter import ALWAYS_TIMED
 from d4py_adaptive.mappings.routing import FusedReader, QueuedReader
 from d4py_adaptive.telemetry.board import Field, State
 from d4py_adaptive.wire.copying import is_atomic
@@ -21,6 +22,9 @@ from d4py_adaptive.wire.sizes import FLAT_NUMBERS, flat_bytes
 if TYPE_CHECKING:
     from d4py_adaptive.mappings.instance import Instance
     from d4py_adaptive.mappings.replica import Replica
+
+TELL_APART_NS = 20_000
+"""Where an item takes less, from the first to the last of fused PEs, their time is told apart on a sample of items."""
 
 _ITEM, _STATE = int(Field.ITEM), int(Field.STATE)
 _PROCESS, _IDLE = int(State.PROCESS), int(State.IDLE)
@@ -50,6 +54,7 @@ class Quick:
         self._goes_to: QueuedReader | None = None
         self._queued: dict[str, tuple[QueuedReader, Outlet]] = {}
         self._queued_for = -1
+        self._pooled: dict[Instance, int] = {}
         self._dealt: dict[str, QueuedReader] | None = None
         self._to: QueuedReader | None = None
 
@@ -108,6 +113,11 @@ class Quick:
         own = vars(instance.pe)
         if own is not self._own or len(own) != self._size:
             self._look()
+        replica = instance.replica
+        self._pooled = {i: i.calls for i in replica.instances.values()} if self._may_pool else {}
+        if self._pooled:
+            replica.laps.sampling = True
+            replica.laps.pool(True)
         try:
             if self._call is not None and self._input == port:
                 self._run_by_value(values if port else ({} for _ in values), until_ns)
@@ -117,11 +127,26 @@ class Quick:
             self.drop()
             raise
         finally:
+            if self._pooled:
+                replica.laps.settle(self._pooled)
+                self._pooled = {}
             hand_over_gathered(instance.replica, instance.replica.clock() >= until_ns)
         self.hand_over()
         self.offer(instance.replica.clock() >= until_ns)
         if instance.replica.restless:
             instance.replica.after_write()
+
+    @property
+    def _may_pool(self) -> bool:
+        """Whether calls are so quick that telling fused PEs apart at each would cost too much."""
+        instance, replica = self._instance, self._instance.replica
+        return (
+            bool(self._behind)
+            and instance.calls >= ALWAYS_TIMED
+            and replica.laps.is_on
+            and not replica.laps.looking
+            and sum(fused.timer.typical_ns for fused in replica.instances.values()) < TELL_APART_NS
+        )
 
     def _run_by_value(self, values: Iterable[Any], until_ns: int) -> None:
         instance, call, output, own, size = self._instance, self._call, self._output, self._own, self._size
@@ -129,6 +154,7 @@ class Quick:
         assert call is not None
         put = self._destination()
         calls = instance.calls
+        armed, before_ns = self._time(calls, -1, clock())
         for value in values:
             instance.calls = calls = calls + 1
             row[_ITEM] = calls
@@ -142,12 +168,29 @@ class Quick:
                 else:
                     outputs, result = {output: result}, None
                     instance.write_returned(outputs)
-            if clock() >= until_ns:
+            now = clock()
+            if calls >= armed:
+                armed, before_ns = self._time(calls, before_ns, now)
+            if now >= until_ns:
                 break
+
+    def _time(self, calls: int, before_ns: int, now_ns: int) -> tuple[int, int]:
+        """Note how long the last call took, or begin to time the next; the call after which to do so again."""
+        instance, laps, timer = self._instance, self._instance.replica.laps, self._instance.timer
+        if calls >= timer.due:
+            if before_ns >= 0:
+                timer.note(laps.own_ns(instance, now_ns) - before_ns, calls)
+            else:
+                timer.due = calls + 1
+        is_next = timer.due == calls + 1
+        if self._pooled and laps.pooling == is_next:
+            laps.pool(not is_next)
+        return (timer.due, laps.own_ns(instance, laps.clock())) if is_next else (timer.due - 1, -1)
 
     def _run_by_inputs(self, values: list[Any], port: str, until_ns: int) -> None:
         instance, dealt, behind = self._instance, self.dealt, self._behind
         pe, row, worker, clock = instance.pe, instance.row, instance.replica.worker, instance.replica.clock
+        armed, before_ns = self._time(instance.calls, -1, clock())
         for value in values:
             instance.calls += 1
             row[_ITEM] = instance.calls
@@ -162,12 +205,15 @@ class Quick:
                     self._take(to, output, item)
                     outputs = None
                 elif output in behind and is_atomic(item):
-                    self._pass_on(behind[output], item, clock())
+                    self._pass_on(behind[output], item)
                     outputs = None
                 del item
             if outputs is not None:
                 instance.write_returned(outputs)
-            if clock() >= until_ns:
+            now = clock()
+            if instance.calls >= armed:
+                armed, before_ns = self._time(instance.calls, before_ns, now)
+            if now >= until_ns:
                 break
 
     def _destination(self) -> Callable[[Any], object] | None:
@@ -175,8 +221,8 @@ class Quick:
         self._to = self.dealt.get(self._output)
         if self._to is not None:
             return partial(self._take, self._to, self._output) if self._to.is_keyed else self.results.append
-        reader, clock = self._next, self._instance.replica.clock
-        return None if reader is None else lambda value: self._pass_on(reader, value, clock())
+        reader = self._next
+        return None if reader is None else lambda value: self._pass_on(reader, value)
 
     def _write_by_name(self, result: Any) -> None:
         """Write a result as the pattern's `process` does, to the output that the PE names after the call."""
@@ -245,8 +291,12 @@ class Quick:
         """
         instance = self._instance
         replica, row = instance.replica, instance.row
-        caller, replica.running = replica.running, instance
-        outer_ns, replica.elsewhere_ns = replica.elsewhere_ns, 0
+        laps, before_ns = replica.laps, instance.compute_ns
+        caller, told_apart = laps.running, laps.is_on and not laps.pooling
+        if told_apart and caller is not None:  # `Laps.switch`, at a time that was read already
+            caller.compute_ns += start_ns - laps.lap_ns
+            laps.lap_ns = start_ns
+        laps.running = instance
         instance.items_in += 1
         instance.calls += 1
         row[_ITEM] = instance.calls
@@ -261,7 +311,7 @@ class Quick:
                     self._write_by_name(result)
                 elif result is not None and self._output:
                     if self._next is not None and (type(result) in FLAT_NUMBERS or is_atomic(result)):
-                        end_ns = self._pass_on(self._next, result, replica.clock())
+                        end_ns = self._pass_on(self._next, result)
                     elif self._goes_to is not None and (type(result) in FLAT_NUMBERS or flat_bytes(result)):
                         self._gather(self._goes_to, self._output, result)
                     else:
@@ -272,11 +322,16 @@ class Quick:
         except BaseException as error:  # noqa: BLE001 - becomes the run's failure
             instance.fail("process", port, error)
         finally:
-            end_ns = end_ns or replica.clock()
             row[_STATE] = _IDLE
-            instance.busy_ns += end_ns - start_ns - replica.elsewhere_ns
-            replica.elsewhere_ns = outer_ns + end_ns - start_ns
-            replica.running = caller
+            if told_apart:
+                end_ns = end_ns or laps.clock()
+                instance.compute_ns += end_ns - laps.lap_ns
+                laps.lap_ns = end_ns
+            laps.running = caller
+        if told_apart and (instance.calls >= instance.timer.due or laps.sampling):
+            instance.timer.note(instance.compute_ns - before_ns, instance.calls)
+            if laps.sampling:  # then it is so much beside the call that somebody would pay for it
+                end_ns = laps.skip()
         if replica.worker.aborted:
             raise Unwind
         if instance.guard is not None and instance.calls >= instance.guard.due:
@@ -291,7 +346,7 @@ class Quick:
         if type(outputs) is dict and len(outputs) == 1 and not instance.replica.worker.ending:
             ((output, item),) = outputs.items()
             if output in self._behind and is_atomic(item):
-                return self._pass_on(self._behind[output], item, instance.replica.clock())
+                return self._pass_on(self._behind[output], item)
             if output in self.dealt and flat_bytes(item):
                 self._gather(self.dealt[output], output, item)
                 return 0
@@ -299,17 +354,17 @@ class Quick:
         instance.write_returned(outputs)
         return 0
 
-    def _pass_on(self, reader: FusedReader, item: Any, now_ns: int) -> int:
+    def _pass_on(self, reader: FusedReader, item: Any) -> int:
         """Give an item that cannot change to the one reader, which is in the same stage; when that was done."""
-        way = reader.target.quick
+        way, laps = reader.target.quick, self._instance.replica.laps
         if reader.keys is not None:
             self._require_keys(reader, item)
         reader.items += 1
         self._instance.items_out += 1
-        if way.is_open:
-            return way.feed(reader.port, item, now_ns)
+        if way.is_open and not laps.looking:
+            return way.feed(reader.port, item, 0 if laps.pooling else laps.clock())
         reader.target.feed({reader.port: item}, reader.port)
-        return self._instance.replica.clock()
+        return laps.clock()
 
     def _require_keys(self, reader: FusedReader, item: Any) -> None:
         """Fail if an item lacks the keys by which it would find its instance if there were several."""

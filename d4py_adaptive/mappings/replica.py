@@ -12,6 +12,7 @@ from greenlet import getcurrent, greenlet
 from d4py_adaptive.mappings.channel import Inlet
 from d4py_adaptive.mappings.failing import Unwind
 from d4py_adaptive.mappings.instance import Instance
+from d4py_adaptive.mappings.meter import Laps
 from d4py_adaptive.mappings.randomness import RandomScope
 from d4py_adaptive.telemetry.board import Field, State
 from d4py_adaptive.wire.copying import private_copy
@@ -26,6 +27,11 @@ Key = tuple[int, int]
 
 TURN_NS = 5_000_000
 TURN_WRITES = 64
+
+WORTH_A_LOOK_NS = 20_000
+"""Calls that take less are not looked at one by one but in a full profile: their processor time cannot be told."""
+
+LOOK_AGAIN_NS = 1_000_000
 
 RUN_NS, RUN_CALLS = 500_000, 1024
 """Small values are processed one after the other, without looking left or right, for so long, or so many of them."""
@@ -77,6 +83,9 @@ class Replica:
     Args:
         worker: its host.
         key: which replica it is.
+
+    Attributes:
+        laps: where its time goes.
     """
 
     def __init__(self, worker: Worker, key: Key) -> None:
@@ -89,9 +98,9 @@ class Replica:
         self.open_inlets: set[tuple[int, int]] = set()
         self.inbox: deque[Arrived] = deque()
         self.gathered: list[Quick] = []
+        self.has_probes = False
         self.service_ns = 0.0
-        self.elsewhere_ns = 0
-        self.running: Instance | None = None
+        self.laps = Laps(worker.clock, worker.job.metered)
         self.in_source = False
         self.started = False
         self.finished = False
@@ -116,7 +125,7 @@ class Replica:
     @property
     def between_items(self) -> bool:
         """Whether no PE of it is in the middle of a call, so that it can be moved."""
-        return not self.finished and self.running is None
+        return not self.finished and self.laps.running is None
 
     def _has_work(self) -> bool:
         return bool(self.inbox) or self._left_to_give() or not self.open_inlets
@@ -124,17 +133,33 @@ class Replica:
     def turn(self) -> None:
         """Run until it has to wait, has had its share of time, or is finished."""
         self._writes = 0
-        self._turn_ends_ns = self.clock() + TURN_NS
+        now = self.clock()
+        self._turn_ends_ns = now + TURN_NS
         if self._greenlet is None:
             self._greenlet = greenlet(self._live, parent=getcurrent())
         self._greenlet.parent = getcurrent()
-        self._greenlet.switch()
+        laps = self.laps
+        if laps.is_on:
+            laps.begin_turn(now)
+        try:
+            self._greenlet.switch()
+        finally:
+            if laps.is_on:
+                now = laps.end_turn()
+                if self.finished:
+                    laps.ended_ns = now
 
     def unwind(self) -> None:
         """End what is suspended, running the PEs' `finally` clauses."""
         if self._greenlet is not None and not self._greenlet.dead and self._greenlet:
+            if self.laps.is_on:
+                self.laps.begin_turn(self.clock())
             self._greenlet.parent = getcurrent()
-            self._greenlet.throw(Unwind())
+            try:
+                self._greenlet.throw(Unwind())
+            finally:
+                if self.laps.is_on:
+                    self.laps.end_turn()
         self._greenlet = None
 
     # The life of the replica, inside its greenlet.
@@ -177,19 +202,24 @@ class Replica:
         elif not took:
             if not self.open_inlets:
                 return False
-            self._idle = True
+            self._idle = self.laps.is_starved = True
             self._suspend()
-            self._idle = False
+            self._idle = self.laps.is_starved = False
         return True
 
     def _take(self, arrived: Arrived) -> None:
         inlet, target, port, item, nbytes = arrived
         start = self.clock()
+        if start >= self.laps.change_ns:
+            self._consider_look(start)
         if isinstance(item, Encoded):
+            self.laps.switch(None)
             item = target.obtain(self.worker.wire.decode, port, item.body, item.buffers)
+            self.laps.serialised(target)
         inputs = {port: item}
         del item, arrived
         target.feed(inputs, port, nbytes)
+        self._look_away()
         self._note_pace(self.clock() - start, 1)
         inlet.take(nbytes)
         self.worker.taken(inlet, self)
@@ -198,7 +228,10 @@ class Replica:
         """Process as many of the values as take about `RUN_NS`."""
         inlet, target, port, _, nbytes = arrived
         start = self.clock()
+        if start >= self.laps.change_ns:
+            self._consider_look(start)
         number = target.feed_run(run.values[run.at : run.at + self._at_once(target)], port, start + RUN_NS)
+        self._look_away()
         self._note_pace(self.clock() - start, number)
         run.at += number
         total = len(run.values)
@@ -215,7 +248,7 @@ class Replica:
 
     def _at_once(self, target: Instance) -> int:
         """How many calls to make before looking left and right again: one, where nothing is known of their pace."""
-        return RUN_CALLS if self.service_ns and target.is_plain else 1
+        return RUN_CALLS if self.service_ns and target.is_plain and not self._looks_closely else 1
 
     def _left_to_give(self) -> bool:
         return bool(self.feeds) and not self.worker.stopping
@@ -231,6 +264,8 @@ class Replica:
 
     def _give(self, feed: Feed) -> None:
         instance, start, number = feed.instance, self.clock(), 1
+        if start >= self.laps.change_ns:
+            self._consider_look(start)
         self.in_source = feed.is_source
         try:
             at_once = 0 if feed.items else min(feed.iterations, self._at_once(instance))
@@ -245,9 +280,28 @@ class Replica:
         else:
             if not feed.left:
                 self.feeds.remove(feed)
+        self._look_away()
         if feed.is_source:
             self._note_pace(self.clock() - start, number)
         self.in_source = False
+
+    # Looks at single calls.
+
+    @property
+    def _looks_closely(self) -> bool:
+        """Whether the next call is looked at by itself, with all that comes of it."""
+        return self.laps.looking and (len(self.instances) > 1 or self.has_probes)
+
+    def _consider_look(self, now: int) -> None:
+        """Look at the next call, with all that comes of it, if that may tell something."""
+        if self.has_probes or self.service_ns >= WORTH_A_LOOK_NS or not self.service_ns or len(self.instances) == 1:
+            self.laps.look(now)
+        else:
+            self.laps.change_ns = now + LOOK_AGAIN_NS
+
+    def _look_away(self) -> None:
+        if self.laps.looking:
+            self.laps.look_away()
 
     # What its instances call while they run.
 
@@ -269,32 +323,38 @@ class Replica:
     def after_write(self) -> None:
         """Let the others have their turn when this one was long."""
         self._writes += 1
-        restless = self.worker.restless
-        if self._writes >= TURN_WRITES or self.clock() >= self._turn_ends_ns or (restless is not None and restless()):
+        restless, now = self.worker.restless, self.clock()
+        if now >= self.laps.change_ns:  # in the middle of a call that may be the only one of its PE
+            if self.laps.looking:
+                self.laps.look_away()
+            elif self.laps.running is not None:
+                self._consider_look(now)
+        if self._writes >= TURN_WRITES or now >= self._turn_ends_ns or (restless is not None and restless()):
             self._suspend()
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Suspend the PE in its `write` until the condition holds."""
-        running = self.running
+        running = self.laps.running
+        start = self.clock()
         if running is not None:
             running.row[Field.STATE] = State.BLOCKED
-        start = self.clock()
+            running.is_blocked = True
         self._waiting = condition
         while not condition():
             self._suspend()
         self._waiting = None
         if running is not None:
-            running.blocked_ns += self.clock() - start
+            running.is_blocked = False
             running.row[Field.STATE] = State.PROCESS
+            if running.probe is not None:
+                running.probe.span("blocked", start, self.clock())
 
     def _suspend(self) -> None:
-        start = self.clock()
         if self._random:
             self._random[-1].save()
         self.worker.hub.switch()
         if self._random:
             self._random[-1].load()
-        self.elsewhere_ns += self.clock() - start
         self.worker.check()
 
     def enter_random(self, scope: RandomScope) -> None:

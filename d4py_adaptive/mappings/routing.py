@@ -20,14 +20,18 @@ class FusedReader:
 
     Attributes:
         keys: the keys that an item must have, so that it would find its instance if there were several.
+        stream: id of the stream.
+        items: items handed over.
+        copy_ns: time spent on copies for readers in the same process.
     """
 
     target: Instance
     port: str
     row_slot: int
     keys: GroupBy | None = None
+    stream: str = ""
     items: int = 0
-    payload_bytes: int = 0
+    copy_ns: int = 0
 
 
 def shares(number: int, outlets: Sequence[Outlet]) -> list[int]:
@@ -65,6 +69,8 @@ class QueuedReader:
         turn: number of the outlet that is next when items are dealt out.
         items: items sent to the target's instances, a broadcast once for each.
         payload_bytes: their bytes, of those that were encoded by themselves.
+        stream: id of the stream.
+        copy_ns: time spent on copies for readers in the same process.
     """
 
     def __init__(
@@ -75,6 +81,8 @@ class QueuedReader:
         self.row_slot = row_slot
         self.items = 0
         self.payload_bytes = 0
+        self.stream = stream.id
+        self.copy_ns = 0
         self._grouping = stream.grouping
         self.turn = start % len(outlets)
         self._counted = counted
@@ -83,6 +91,11 @@ class QueuedReader:
     def is_single(self) -> bool:
         """Whether every item goes to one and the same instance, whatever it is."""
         return len(self.outlets) == 1 and not isinstance(self._grouping, GroupBy)
+
+    @property
+    def keys(self) -> GroupBy | None:
+        """The keys that say which instance gets an item; None where none do."""
+        return self._grouping if isinstance(self._grouping, GroupBy) else None
 
     @property
     def is_keyed(self) -> bool:

@@ -11,6 +11,7 @@ from d4py_adaptive.mappings.base import Mapping
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.mappings.output import lines_of
+from d4py_adaptive.mappings.reporting import report
 from d4py_adaptive.mappings.worker import Worker
 from d4py_adaptive.telemetry.board import Board
 from d4py_adaptive.wire.frame import Frame
@@ -72,7 +73,7 @@ class SimpleMapping(Mapping):
                 run_alone(worker)
             finally:
                 worker.abort()
-        worker.report_digests()
+        report(worker)
 
 
 def run_alone(worker: Worker) -> None:

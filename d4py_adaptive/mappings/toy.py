@@ -21,6 +21,7 @@ from d4py_adaptive.mappings.job import Job, Observer
 from d4py_adaptive.mappings.links import LAUNCHER
 from d4py_adaptive.mappings.moving import adopt, release
 from d4py_adaptive.mappings.output import lines_of
+from d4py_adaptive.mappings.reporting import report
 from d4py_adaptive.mappings.results import ResultSink
 from d4py_adaptive.mappings.worker import Worker
 from d4py_adaptive.telemetry.board import Board
@@ -162,4 +163,4 @@ class ToyMapping(Mapping):
                 for worker in network.workers:
                     worker.abort()
         for worker in network.workers:
-            worker.report_digests()
+            report(worker)

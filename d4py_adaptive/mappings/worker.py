@@ -23,12 +23,18 @@ from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.mappings.links import LAUNCHER, Links
 from d4py_adaptive.mappings.outbox import Outbox
 from d4py_adaptive.mappings.replica import Arrived, Replica, Run
+from d4py_adaptive.mappings.reporting import publish
 from d4py_adaptive.mappings.routing import QueuedReader
+from d4py_adaptive.mappings.sampling import Sample
+from d4py_adaptive.mappings.usage import Usage
 from d4py_adaptive.telemetry.board import Board
 from d4py_adaptive.wire.frame import Frame, Kind
 from d4py_adaptive.wire.sizes import flat_bytes, payload_bytes
 
 FLUSH_NS = 1_000_000
+
+PUBLISH_NS = 1_000_000
+"""How much later the board is written to for each instance: that costs some 5 us, so less than a hundredth."""
 
 
 class Worker:
@@ -88,10 +94,14 @@ class Worker:
         self.replicas: deque[Replica] = deque()
         self.inlets: dict[tuple[int, int], tuple[Replica, Inlet]] = {}
         self.outlets: dict[tuple[int, int], Outlet] = {}
-        self.outbox = Outbox(job, self._send)
+        self.outbox = Outbox(job, self._send, self._lap)
+        self._instances: dict[int, Instance] = {}
         self._untold: dict[tuple[int, int], tuple[Inlet, Replica]] = {}
         self._flush_at_ns = 0
         self._unpublished = False
+        self._publish_at_ns = 0
+        self._sample = Sample.of(job)
+        self.usage = Usage(number, job.clock)
         assembly = Assembly(self, board)
         for stage_number, stage in enumerate(job.plan.stages):
             for index, host in enumerate(stage.workers):
@@ -138,20 +148,25 @@ class Worker:
         now = self.clock()
         if now >= self._flush_at_ns:
             self._flush_at_ns = now + FLUSH_NS
-            self._publish()
             self.outbox.flush()
+            if now >= self._publish_at_ns:
+                self._publish()
+        if self._sample is not None and self._sample.is_enough(self.replicas, now):
+            self._sample = None
+            self.stop()
 
     def _publish(self) -> None:
-        """Put the counters on the board."""
+        """Put the counters on the board; the next time is the later the more there are."""
         self._unpublished = False
-        for replica in self.replicas:
-            for instance in replica.instances.values():
-                instance.publish()
+        now = self.clock()
+        self.usage.look(now)
+        number = sum(publish(replica, now) for replica in self.replicas)
+        self._publish_at_ns = now + max(FLUSH_NS, number * PUBLISH_NS)
 
     @property
     def current(self) -> Instance | None:
         """The instance whose code is running now."""
-        return self.active.running if self.active is not None else None
+        return self.active.laps.running if self.active is not None else None
 
     def check(self) -> None:
         """Leave a PE's call when nothing may run any more.
@@ -223,7 +238,10 @@ class Worker:
         if elsewhere:
             workers = [self.where[outlet.receiver] for outlet, _ in elsewhere]
             keep = partial(self._links.keep, workers=workers, is_alone=is_alone and not here)
+            laps = sender.replica.laps
+            laps.switch(laps.running)
             encoded = self.wire.encode(item, keep)
+            laps.serialised(sender)
             sender.bytes_out += encoded.nbytes
             for outlet, reader in elsewhere:
                 reader.payload_bytes += encoded.nbytes
@@ -288,6 +306,15 @@ class Worker:
         else:
             self._links.send(self.where[receiver], frame)
 
+    def _lap(self, sender: int | None) -> None:
+        """Tell what is done for a frame in the middle of a turn from what its sender does itself."""
+        if self.active is not None:
+            laps = self.active.laps
+            if sender is None:
+                laps.switch(laps.running)
+            else:
+                laps.serialised(self._instances[sender])
+
     def close(self, replica: Replica) -> None:
         """Tell everyone that a finished replica wrote to that this was all."""
         self.outbox.flush()
@@ -326,6 +353,8 @@ class Worker:
 
     def _arrive(self, replica: Replica, inlet: Inlet, port: int, item: Any, nbytes: int) -> None:
         ref = self.job.plan.instances[inlet.receiver]
+        if replica.laps.is_starved and not replica.laps.woken_ns:
+            replica.laps.woken_ns = self.clock()
         name = self.job.workflow.by_id[ref.pe].inputs[port]
         replica.inbox.append(Arrived(inlet, replica.instances[ref.pe], name, item, nbytes))
 
@@ -375,12 +404,6 @@ class Worker:
         """Pass on something worth a record."""
         self._links.event(event)
 
-    def report_digests(self) -> None:
-        """Pass on the digests of what reached PEs that end a path."""
-        for pe, counted in self.digests.items():
-            for (port, digest), number in counted.items():
-                self.event({"event": "digest", "pe": pe, "port": port, "digest": digest, "number": number})
-
     # Where instances live.
 
     def host(self, replica: Replica) -> None:
@@ -392,6 +415,7 @@ class Worker:
             self.inlets[channel] = (replica, inlet)
         for instance in replica.instances.values():
             self.where[instance.ref.number] = self.number
+            self._instances[instance.ref.number] = instance
 
     def dismiss(self, replica: Replica, destination: int) -> dict[int, int]:
         """Let a replica go: frames for its instances are passed on from now on; how often each has moved."""

@@ -13,9 +13,9 @@ from collections.abc import Mapping as MappingType
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from d4py_adaptive.clock import wall_time_s
+from d4py_adaptive.clock import monotonic_ns, wall_time_s
 from d4py_adaptive.dataflow.builder import WorkflowGraph
 from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
 from d4py_adaptive.dataflow.digest import digest
@@ -31,7 +31,12 @@ from d4py_adaptive.mappings.error_policy import policy_of
 from d4py_adaptive.mappings.interruption import Interruption, interruptible
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.partitioner.unmeasured import plan_without_profile, require_sound
+from d4py_adaptive.runtime.host import this_machine
+from d4py_adaptive.runtime.measured import Circumstances, Reports, measured
+from d4py_adaptive.runtime.profiles import keep
 from d4py_adaptive.telemetry.board import Board, Counters
+from d4py_adaptive.telemetry.instrument import Instrument
+from d4py_adaptive.telemetry.profile import Profile
 from d4py_adaptive.telemetry.run_directory import RunDirectory, d4py_home, process_started_s
 from d4py_adaptive.telemetry.run_record import RunRecord
 from d4py_adaptive.wire.slots import SlabSize
@@ -60,6 +65,9 @@ class RunOptions:
         on_error: what a failing call does, per PE id or name, `''` for all.
         by_value: modules that travel with the job instead of being imported by workers.
         digests: whether to keep digests of what comes out, to compare runs.
+        profile: `counters`, `full`, or `off`, which benchmarks compare with.
+        sample_s: stop the sources after so many seconds.
+        sample_items: stop the sources once each has written so many items.
         workflow: what to call the workflow in the record.
         home: where runs are kept; None is `$D4PY_HOME`.
     """
@@ -75,7 +83,18 @@ class RunOptions:
     on_error: MappingType[str, str] = field(default_factory=dict)
     by_value: tuple[str, ...] = ()
     digests: bool = False
+    profile: Literal["counters", "full", "off"] = "counters"
+    sample_s: float | None = None
+    sample_items: int | None = None
     workflow: str = "workflow"
+
+    @property
+    def sample(self) -> str:
+        """What the run is a sample of, for people; empty for a whole run."""
+        parts = [f"{self.sample_s:g} s" if self.sample_s is not None else ""]
+        parts.append(f"{self.sample_items:,} items of each source" if self.sample_items is not None else "")
+        return " or ".join(filter(None, parts))
+
     home: Path | None = None
 
 
@@ -105,6 +124,7 @@ class Finished:
         plan: the plan it followed.
         counters: the counters of every instance.
         digests: what came out where, if asked for.
+        profile: what it measured; None where nothing was.
     """
 
     record: RunRecord
@@ -112,6 +132,7 @@ class Finished:
     plan: Plan
     counters: list[Counters]
     digests: Digests
+    profile: Profile | None
 
 
 class _Recorder:
@@ -125,8 +146,12 @@ class _Recorder:
         self._wants_digests = digests
         self.digests: Digests = {}
         self.dead_letters = 0
+        self.usage: list[MappingType[str, Any]] = []
+        self.found: dict[tuple[str, int], MappingType[str, Any]] = {}
+        self.started_ns = 0
 
     def started(self) -> None:
+        self.started_ns = monotonic_ns()
         self._view.started(self._directory, self._plan, lambda: list(self._board.read()))
 
     def result(self, pe: str, port: str, item: Any) -> None:
@@ -141,6 +166,10 @@ class _Recorder:
         if event["event"] == "digest":
             counted = self.digests.setdefault(f"input {event['pe']}.{event['port']}", Counter())
             counted[event["digest"]] += event["number"]
+        elif event["event"] == "usage":
+            self.usage.append(event["usage"])
+        elif event["event"] == "probe":
+            self.found[event["pe"], event["index"]] = event["found"]
         elif event["event"] == "dead_letter":
             self.dead_letters += 1
             item = base64.b64encode(event["item"]).decode()
@@ -187,7 +216,7 @@ def enact(
     _warn_of_stateful(job, counts, view)
     with interruptible() as interruption:
         directory = RunDirectory.create(options.home or d4py_home())
-        job = replace(job, board=directory.board())
+        job = replace(job, board=directory.board(), origin_ns=monotonic_ns())
         board = Board(workflow, job.plan, job.board)
         board.create()
         record = _new_record(directory, job, options)
@@ -195,6 +224,7 @@ def enact(
         directory.write_json("plan.json", job.plan.to_dict())
         recorder = _Recorder(directory, board, job.plan, view, options.digests)
         error: BaseException | None = None
+        profile: Profile | None = None
         try:
             _enact(mapping, job, recorder, interruption)
         except BaseException as caught:
@@ -202,9 +232,41 @@ def enact(
             raise
         finally:
             counters = list(board.read())
+            if job.metered and (error is None or isinstance(error, D4pyError)):
+                profile = _profile(job, counts, board, recorder, options)
+                directory.write_text("profile.json", profile.to_json())
             record = _ended(record, error, counters, recorder.dead_letters)
             directory.write_record(record)
-        return Finished(record, directory, job.plan, counters, recorder.digests)
+        if profile is not None:
+            try:
+                keep(directory.home, profile)
+            except InputError as doubt:  # the run was right, and its results are there
+                view.note(str(doubt))
+        return Finished(record, directory, job.plan, counters, recorder.digests, profile)
+
+
+def _profile(
+    job: Job,
+    counts: dict[str, InstanceCount],
+    board: Board,
+    recorder: _Recorder,
+    options: RunOptions,
+) -> Profile:
+    """What the run measured."""
+    now_ns = monotonic_ns()
+    where = Circumstances(
+        workflow=options.workflow,
+        mapping=options.mapping,
+        host=this_machine().fingerprint,
+        cores=usable_cores(),
+        memory_bytes=usable_memory_bytes(),
+        wall_s=(now_ns - (recorder.started_ns or now_ns)) / 1e9,
+        start_s=((recorder.started_ns or now_ns) - job.origin_ns) / 1e9,
+        recorded_at_s=wall_time_s(),
+        partial=bool(options.sample),
+        notes=(f"a sample: {options.sample}",) if options.sample else (),
+    )
+    return measured(job, counts, board, Reports(recorder.usage, recorder.found), where)
 
 
 def _enact(mapping: Mapping, job: Job, recorder: _Recorder, interruption: Interruption) -> None:
@@ -266,7 +328,17 @@ def make_job(
         digests=options.digests,
         start_method=options.start_method,
         by_value=options.by_value,
+        metered=options.profile != "off",
+        instrument=_instrument() if options.profile == "full" else None,
+        sample_s=options.sample_s,
+        sample_items=options.sample_items,
     )
+
+
+def _instrument() -> Instrument:
+    from d4py_adaptive.profiler.instruments import FullProfile
+
+    return FullProfile()
 
 
 def _known_policies(workflow: Workflow, on_error: MappingType[str, str]) -> MappingType[str, str]:
@@ -303,6 +375,7 @@ def _new_record(directory: RunDirectory, job: Job, options: RunOptions) -> RunRe
         pid=os.getpid(),
         pid_started_s=process_started_s(),
         started_at_s=wall_time_s(),
+        sample=options.sample,
         instances=[],
         environment=_environment(),
     )

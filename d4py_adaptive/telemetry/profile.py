@@ -140,6 +140,7 @@ class PEProfile(Saved, frozen=True, kw_only=True):
         item_in_bytes: mean size of an item received; None where no size was seen.
         skipped: items given up.
         retried: calls repeated.
+        setup_s: of the time in its code, in `preprocess` and `postprocess`.
         service: how long calls take.
         cost: how that depends on the item's size; None without a full profile.
         split: where its instances' time went, summed over them.
@@ -158,6 +159,7 @@ class PEProfile(Saved, frozen=True, kw_only=True):
     item_in_bytes: float | None = None
     skipped: Count = 0
     retried: Count = 0
+    setup_s: Seconds = 0.0
     service: ServiceTime = ServiceTime()
     cost: CostLaw | None = None
     split: Split = Split()
@@ -280,7 +282,7 @@ class WorkerProfile(Saved, frozen=True, kw_only=True):
         wall_s: from its start to its end.
         cpu_s: processor time of its process, all threads.
         runnable_s: how long it waited for a core although it could have run; None where the system does not say.
-        peak_memory_bytes: most memory that was its own.
+        peak_memory_bytes: most memory that it had, what it shares with others counted too.
         threads: most threads it had.
         page_faults: major page faults: memory that had to be fetched from disk.
     """

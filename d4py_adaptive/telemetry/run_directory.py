@@ -3,6 +3,7 @@
     run.json            the run record
     plan.json           how it was enacted
     board/<number>      counters, one file per instance
+    profile.json        what the run measured, once it has ended
     events.jsonl        what happened, a line each
     dead-letters.jsonl  items that were skipped, with the failure and the pickled item
 
@@ -109,8 +110,12 @@ class RunDirectory:
 
     def write_json(self, name: str, content: Any) -> None:
         """Put a JSON file in place, whole or not at all."""
+        self.write_text(name, json.dumps(content, indent=1, default=str) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Put a file in place, whole or not at all."""
         draft = self.path / f".{name}.{os.getpid()}"
-        draft.write_text(json.dumps(content, indent=1, default=str) + "\n")
+        draft.write_text(text)
         draft.replace(self.path / name)
 
     def append(self, name: str, content: dict[str, Any]) -> None:

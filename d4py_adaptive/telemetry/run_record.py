@@ -31,6 +31,7 @@ class RunRecord:
         error: what ended it early, one line.
         failure: how a PE failed.
         dead_letters: how many items were skipped.
+        sample: what part of the input it saw, if not all of it.
         instances: the counters of every instance at the end.
         environment: versions of what it ran on.
     """
@@ -51,6 +52,7 @@ class RunRecord:
     error: str = ""
     failure: dict[str, object] | None = None
     dead_letters: int = 0
+    sample: str = ""
     instances: list[dict[str, Any]]
     environment: dict[str, str]
 

@@ -43,8 +43,9 @@ def read_saved(kind: type[T], text: str | bytes, where: str) -> T:
                 f"{where} is of schema version {found!r}; version {wanted} is needed: make it again with this d4py"
             )
         return msgspec.json.decode(text, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{where} holds no {kind.__name__.lower()} that can be read: {error}") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        reason = " ".join(str(error).split())  # it may quote a name of several lines
+        raise InputError(f"{where} holds no {kind.__name__.lower()} that can be read: {reason}") from error
 
 
 def read_saved_file(kind: type[T], path: Path) -> T:
@@ -54,7 +55,8 @@ def read_saved_file(kind: type[T], path: Path) -> T:
         InputError: there is no such file, or `read_saved` refuses what it holds.
     """
     try:
-        text = path.read_bytes()
+        with path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     return read_saved(kind, text, str(path))

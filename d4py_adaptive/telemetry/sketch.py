@@ -54,10 +54,9 @@ def quantile_s(sketch: Mapping[int, int], share: float) -> float:
     wanted = share * sum(sketch.values())
     seen = 0
     for bucket in sorted(sketch):
-        before, seen = seen, seen + sketch[bucket]
+        seen += sketch[bucket]
         if seen >= wanted and sketch[bucket]:
-            low, high = bounds_ns(bucket)
-            return (low + (high - low) * (wanted - before) / sketch[bucket]) / 1e9
+            return _middle_s(bucket)  # no place in a bucket is nearer to all that it may hold
     return 0.0
 
 

@@ -15,21 +15,24 @@ _SAMPLE = 64
 
 def payload_bytes(item: object, depth: int = 3) -> int:
     """About how many bytes an item holds: exact for arrays, bytes and text, an estimate for what contains them."""
-    nbytes = getattr(item, "nbytes", None)
-    if isinstance(nbytes, int):
-        return nbytes
-    if isinstance(item, str | bytes | bytearray):
-        return len(item)
-    if depth == 0 or isinstance(item, type):
+    try:
+        nbytes = getattr(item, "nbytes", None)
+        if isinstance(nbytes, int):
+            return max(nbytes, 0)
+        if isinstance(item, str | bytes | bytearray):
+            return len(item)
+        if depth == 0 or isinstance(item, type):
+            return _FLAT
+        if isinstance(item, dict):
+            return _members(item.values(), len(item), depth)
+        if isinstance(item, array):
+            return len(item) * item.itemsize
+        if isinstance(item, list | tuple | set | frozenset | deque):
+            return _members(item, len(item), depth)
+        state = getattr(item, "__dict__", None)
+        return _members(list(state.values()), len(state), depth) if state else _FLAT
+    except Exception:  # noqa: BLE001 - a user's object may raise anything when it is asked; then nothing is known
         return _FLAT
-    if isinstance(item, dict):
-        return _members(item.values(), len(item), depth)
-    if isinstance(item, array):
-        return len(item) * item.itemsize
-    if isinstance(item, list | tuple | set | frozenset | deque):
-        return _members(item, len(item), depth)
-    state = getattr(item, "__dict__", None)
-    return _members(list(state.values()), len(state), depth) if state else _FLAT
 
 
 def _members(members: Iterable[object], count: int, depth: int) -> int:

@@ -27,7 +27,7 @@ def imported(d4py: D4py, *arguments: object) -> set[str]:
     return set(lines[-2].split()[1:])
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",), ()])
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("profiles", "--help"), ("--version",), ()])
 def test_help_imports_next_to_nothing(d4py: D4py, arguments: tuple[str, ...]) -> None:
     assert imported(d4py, *arguments) & HEAVY_FOR_HELP == set()
 

@@ -39,7 +39,7 @@ MOST_MODULE_LINES = 450
 MOST_FUNCTION_LINES = 80
 EMPTY_NAMES = {"utils", "common", "helpers", "core", "misc", "new", "v2"}
 MAY_PRINT = {"cli", "dashboard"}
-HEAVY = ("numpy", "rich", "obspy", "matplotlib", "scipy", "psutil")
+HEAVY = ("numpy", "rich", "obspy", "matplotlib", "scipy", "psutil", "sklearn", "jinja2")
 
 
 def relative(path: Path) -> str:

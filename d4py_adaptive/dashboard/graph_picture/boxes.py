@@ -21,7 +21,7 @@ _LEAST_WIDTH = 60.0
 _SIDE, _EDGE = 12.0, 9.0
 """Room beside the title, and above and below it."""
 
-_TITLE_LINE, _PORT_LINE = 16.0, 14.0
+_TITLE_LINE, _NOTE_LINE, _PORT_LINE = 16.0, 13.0, 14.0
 _BADGE_HEIGHT, _PILL_HEIGHT = 13.0, 15.0
 _TO_BOX = style.HEAD + 3.0
 """How far before the box an arrow is straight, for its head."""
@@ -54,7 +54,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class _Title:
-    """A PE's id and the badge with its number of instances; shapes from the middle of its top."""
+    """A PE's id, the badge with its number of instances, and the note; shapes from the middle of its top."""
 
     width: float
     height: float
@@ -107,7 +107,8 @@ def box_of(element: Element, lanes: Mapping[tuple[str, str], int], direction: Di
     size = _down(inputs, outputs, title) if direction == "down" else _right(inputs, outputs, title)
     shapes = [_frame(element, size)]
     shapes += [shape.moved(size.width / 2, size.title_y) for shape in title.shapes]
-    shapes += _names(inputs, "in", size, direction) + _names(outputs, "out", size, direction)
+    ink = style.INK if element.paint else style.FAINT_INK
+    shapes += _names(inputs, "in", size, direction, ink) + _names(outputs, "out", size, direction, ink)
     pills, before = _pills(inputs, size, direction)
     results, after = _results(outputs, size, direction)
     into = {port.name: place for port, place in zip(inputs.ports, size.inputs, strict=True)}
@@ -184,6 +185,7 @@ def _frame(element: Element, size: _Measures) -> Shape:
     if element.is_source or element.is_sink:
         fill, line = style.SOURCE if element.is_source else style.SINK
         radius = min(17.0, size.height / 2)
+    fill, line = element.paint or (fill, line)
     return Rectangle(0, 0, size.width, size.height, radius, fill, line, 1.3)
 
 
@@ -202,10 +204,15 @@ def _title(element: Element) -> _Title:
         shapes.append(Rectangle(x, y, badge_width, _BADGE_HEIGHT, _BADGE_HEIGHT / 2, style.BADGE, style.BADGE))
         middle = x + badge_width / 2
         shapes.append(Words(middle, y + 10, badge, style.PORT_SIZE, badge_width - 9, style.PAPER, bold=True))
-    return _Title(max(*widths, widths[-1] + room), len(names) * _TITLE_LINE, tuple(shapes))
+    width, height = max(*widths, widths[-1] + room), len(names) * _TITLE_LINE
+    if element.note:
+        note_width = text_width(element.note, style.PORT_SIZE)
+        shapes.append(Words(0, height + 9, element.note, style.PORT_SIZE, note_width, style.INK))
+        width, height = max(width, note_width), height + _NOTE_LINE
+    return _Title(width, height, tuple(shapes))
 
 
-def _names(side: _Side, kind: str, size: _Measures, direction: Direction) -> list[Shape]:
+def _names(side: _Side, kind: str, size: _Measures, direction: Direction, ink: str) -> list[Shape]:
     shapes: list[Shape] = []
     places = size.inputs if kind == "in" else size.outputs
     for name, place in zip(side.names, places, strict=True):
@@ -215,7 +222,7 @@ def _names(side: _Side, kind: str, size: _Measures, direction: Direction) -> lis
         else:
             x, y = 7 + room / 2 if kind == "in" else size.width - 7 - room / 2, size.height / 2 + place + 3.5
         if name:
-            shapes.append(Words(x, y, name, style.PORT_SIZE, room, style.FAINT_INK))
+            shapes.append(Words(x, y, name, style.PORT_SIZE, room, ink))
     return shapes
 
 

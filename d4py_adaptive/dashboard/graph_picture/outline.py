@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from d4py_adaptive.dashboard.graph_picture import style
 from d4py_adaptive.dashboard.text import plain
 from d4py_adaptive.dataflow.builder import WorkflowGraph, new_id
 from d4py_adaptive.dataflow.grouping import AllToOne, OneToAll, Shuffle, parse_grouping
@@ -48,6 +49,8 @@ class Element:
         inputs: its inputs.
         outputs: its outputs.
         numprocesses: the number of instances it declares, 1 where it declares nonsense.
+        note: what stands below its id.
+        paint: fill and border of its box; None is by its place in the graph.
     """
 
     key: str
@@ -55,6 +58,8 @@ class Element:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     numprocesses: int
+    note: str = ""
+    paint: tuple[str, str] | None = None
 
     @property
     def is_source(self) -> bool:
@@ -78,12 +83,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """A stream between two PEs, by their keys; an end that is mapped to no PE is the composite's."""
+    """A stream between two PEs, by their keys; an end that is mapped to no PE is the composite's.
+
+    Those with both ends in common run side by side, however thick they are.
+    """
 
     source: str
     output: str
     target: str
     input: str
+    thickness: float = field(default=style.STREAM_WIDTH, compare=False)
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ def page_of(outline: Outline, title: str, direction: Direction | None = None) ->
     if not outline.root.members:
         return _blank(title)
     shapes = _groups(outline.root, layout, 0)
-    for route in layout.routes:
-        shapes += _stream(route, towards)
+    for arrow, route in zip(outline.arrows, layout.routes, strict=True):
+        shapes += _stream(route, towards, arrow.thickness)
     for key, box in layout.boxes.items():
         shapes += [shape.moved(layout.areas[key].x, layout.areas[key].y) for shape in box.shapes]
     return Page(title, layout.width, layout.height, tuple(shapes))
@@ -60,16 +60,16 @@ def _frame(group: Group, area: Area, depth: int) -> list[Shape]:
     return shapes
 
 
-def _stream(route: Path, direction: Direction) -> list[Shape]:
+def _stream(route: Path, direction: Direction, thickness: float) -> list[Shape]:
     """A line with a head; its last part is straight and longer than the head."""
     tip = route[-1]
-    long, half = style.HEAD, style.HEAD_WIDTH / 2
+    long, half = style.HEAD, (style.HEAD_WIDTH + thickness - style.STREAM_WIDTH) / 2
     if direction == "down":
         neck, sides = tip.moved(0, 1 - long), (tip.moved(-half, -long), tip.moved(half, -long))
     else:
         neck, sides = tip.moved(1 - long, 0), (tip.moved(-long, -half), tip.moved(-long, half))
     line = (*route[:-2], neck, neck)
-    return [Line(_simple(line), style.STREAM, style.STREAM_WIDTH), Polygon((tip, *sides), style.STREAM)]
+    return [Line(_simple(line), style.STREAM, thickness), Polygon((tip, *sides), style.STREAM)]
 
 
 def _simple(path: Path) -> Path:

@@ -107,9 +107,10 @@ Shape = Rectangle | Words | Line | Polygon | Ring
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A picture: its title, its size, and its shapes, the lowest first."""
+    """A picture: its title, its size, its shapes, the lowest first, and what it shows, for those who cannot see it."""
 
     title: str
     width: float
     height: float
     shapes: tuple[Shape, ...]
+    description: str = ""

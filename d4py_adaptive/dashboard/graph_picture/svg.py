@@ -19,6 +19,8 @@ def svg(page: Page) -> str:
         f'font-family="{_FONTS}" text-anchor="middle">'
     )
     title = f"<title>{escape(page.title)}</title>"
+    if page.description:
+        title += f"<desc>{escape(page.description)}</desc>"
     paper = f'<rect width="{width}" height="{height}" fill="{style.PAPER}"/>'
     return "\n".join([head, title, paper, *map(_element, page.shapes), "</svg>", ""])
 

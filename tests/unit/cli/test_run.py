@@ -9,7 +9,8 @@ import pytest
 
 from d4py_adaptive import ConsumerPE, ProducerPE, WorkflowGraph
 from d4py_adaptive.cli.loading import pairs
-from d4py_adaptive.cli.run import _inputs, _notes, _open_results, _policies, _start_method, add_arguments
+from d4py_adaptive.cli.run import _open_results, _require_place_for_results, add_arguments
+from d4py_adaptive.cli.running import _policies, _start_method, inputs_of, notes_on
 from d4py_adaptive.dashboard.terminal import TerminalView
 from d4py_adaptive.errors import InputError, UnknownName
 
@@ -27,7 +28,7 @@ def test_what_is_said_if_nothing_is() -> None:
         "workflow": "flow.py", "attribute": None, "param": [], "mapping": "simple", "workers": None,
         "iterations": None, "data": None, "file": None, "seed": None, "on_error": [], "start_method": "",
         "no_fuse": False, "output": None, "overwrite": False, "verify": False, "quiet": False, "traceback": False,
-        "split_sources": False, "buffers": None,
+        "split_sources": False, "buffers": None, "profile": "counters",
     }  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def test_sizes_that_are_none(text: str) -> None:
 
 
 def inputs(*words: str) -> Any:
-    return _inputs(parsed(*words))
+    return inputs_of(parsed(*words))
 
 
 def test_inputs(tmp_path: Path) -> None:
@@ -187,12 +188,12 @@ def test_start_methods() -> None:
     ],
 )
 def test_options_that_do_nothing(words: tuple[str, ...], useless: list[str]) -> None:
-    assert [note.partition(" ")[0] for note in _notes(parsed(*words))] == useless
+    assert [note.partition(" ")[0] for note in notes_on(parsed(*words))] == useless
 
 
 def test_a_mapping_that_there_is_not() -> None:
     with pytest.raises(UnknownName):
-        _notes(parsed("-m", "mutli"))
+        notes_on(parsed("-m", "mutli"))
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def test_a_mapping_that_there_is_not() -> None:
 )
 def test_results_that_cannot_be(words: tuple[str, ...], text: str) -> None:
     with pytest.raises(InputError) as caught:
-        _notes(parsed(*words))
+        _require_place_for_results(parsed(*words))
     assert str(caught.value) == text
 
 

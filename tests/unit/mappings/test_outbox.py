@@ -22,7 +22,7 @@ class Desk:
         self.clock = ManualClock()
         self.sent: list[Frame] = []
         job: Any = SimpleNamespace(wire=PlainWire(), clock=self.clock, batch_items=8, flat_items=6)
-        self.outbox = Outbox(job, lambda _, frame: self.sent.append(frame))
+        self.outbox = Outbox(job, lambda _, frame: self.sent.append(frame), lambda _: None)
         self.outlet = Outlet(1, 2, limit=100_000, limit_bytes=2**40, sent=500)
         self.replica: Any = None
 

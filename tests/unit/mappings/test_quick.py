@@ -348,7 +348,7 @@ def test_no_more_calls_are_made_than_there_is_room_for_results(make_bench: Make)
     bench.workers[0].step()
     (instance,) = bench.workers[0].replicas[0].instances.values()
     assert instance.pe.calls == 5  # four may be sent, one waits
-    assert bench.workers[0].replicas[0].running is instance
+    assert bench.workers[0].replicas[0].laps.running is instance
     bench.run()
     assert Keep.kept == list(range(100))
 

@@ -36,7 +36,8 @@ class Observed:
     def result(self, pe: str, port: str, item: Any) -> None:
         self.items.append(item)
 
-    line = event = result
+    def event(self, event: Any) -> None:
+        assert event["event"] == "usage"
 
 
 def job(make_job: Make, seed: int, **options: Any) -> Any:

@@ -6,8 +6,10 @@ import pytest
 
 from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.dataflow.workflow import Workflow
-from d4py_adaptive.telemetry.board import Board, Counters, Field, State, outgoing
+from d4py_adaptive.telemetry import sketch, timeline
+from d4py_adaptive.telemetry.board import PER_STREAM, Board, Counters, Field, State, outgoing
 
+TIMES = [field for field in Field if field.name.endswith("_NS")]
 STREAM = "Numbers0.output->Show1.input"
 
 
@@ -16,7 +18,8 @@ def fill(board: Board, number: int) -> None:
     for field in Field:
         row[field] = 10 * number + int(field)
     row[Field.STATE] = State.PROCESS
-    row[Field.BUSY_NS], row[Field.BLOCKED_NS] = 2_500_000_000, 500_000_000
+    for nanoseconds, field in enumerate(TIMES, 1):
+        row[field] = nanoseconds * 500_000_000
 
 
 def test_streams_that_are_counted(workflow: Workflow) -> None:
@@ -30,14 +33,16 @@ def test_what_is_written_is_read(workflow: Workflow, plan: Plan, tmp_path: Path,
     board.create()
     fill(board, 1)
     row = board.row(0)
-    row[len(Field) : len(Field) + 4] = memoryview(bytes(8 * 4)).cast("q")
-    for place, value in enumerate([3, 300, 5, 2**62], len(Field)):
+    for place, value in enumerate([3, 300, 0, 5, 2**62, 10**9], len(Field)):
         row[place] = value
     numbers, show, other = board.read()
     assert numbers.streams == {STREAM: (3, 300), "Numbers0.log": (5, 2**62)}
+    assert numbers.copy_s == {"Numbers0.log": 1.0}
     assert show == Counters(
-        label="Show1[0]", pe="Show1", index=0, state=State.PROCESS, item=11, items_in=12, items_out=13, bytes_in=14,
-        bytes_out=15, busy_s=2.5, blocked_s=0.5, skipped=18, retried=19, pid=20, streams={},
+        label="Show1[0]", pe="Show1", index=0, state=State.PROCESS, item=11, items_in=15, items_out=16, bytes_in=17,
+        bytes_out=18, busy_s=1.0, blocked_s=2.5, skipped=19, retried=20, pid=12, streams={}, serialise_s=1.5,
+        codec_s=2.0, starved_s=3.0, others_s=3.5, overhead_s=4.0, life_s=4.5, timed=13, longest_s=0.5, cpu_s=5.0,
+        cpu_of_s=5.5, setup_s=6.0,
     )  # fmt: skip
     assert (other.label, other.state, other.items_in) == ("Show1[1]", State.NEW, 0)
 
@@ -53,7 +58,18 @@ def test_another_reader_sees_it_at_once(workflow: Workflow, plan: Plan, tmp_path
 def test_each_instance_has_a_file_of_its_size(workflow: Workflow, plan: Plan, tmp_path: Path) -> None:
     Board(workflow, plan, tmp_path / "a" / "b").create()
     sizes = {path.name: path.stat().st_size for path in (tmp_path / "a" / "b").iterdir()}
-    assert sizes == {"0": 8 * (len(Field) + 4), "1": 8 * len(Field), "2": 8 * len(Field)}
+    alike = len(Field) + sketch.BUCKETS + timeline.LENGTH
+    assert sizes == {"0": 8 * (alike + 2 * PER_STREAM), "1": 8 * alike, "2": 8 * alike}
+
+
+def test_the_parts_of_a_row_do_not_overlap(workflow: Workflow, plan: Plan) -> None:
+    board = Board(workflow, plan, None)
+    row, of_sketch, of_timeline = board.row(0), board.sketch(0), board.timeline(0)
+    for part, value in ((of_sketch, 1), (of_timeline, 2)):
+        for place in range(len(part)):
+            part[place] = value
+    counters = len(Field) + 2 * PER_STREAM
+    assert row.tolist() == counters * [0] + sketch.BUCKETS * [1] + timeline.LENGTH * [2]
 
 
 def test_a_forgotten_row_is_mapped_anew_in_files_and_kept_in_memory(

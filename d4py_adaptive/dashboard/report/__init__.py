@@ -1,0 +1,1 @@
+"""Reports of a diagnosis: on a terminal and as one HTML file."""

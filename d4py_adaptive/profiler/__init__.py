@@ -1,0 +1,1 @@
+"""Measures: what PEs, streams and machines cost, in constant memory."""

@@ -1,0 +1,140 @@
+"""The table of rules, and the verdict: what limits a run, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from d4py_adaptive.dashboard.report.figures import share
+from d4py_adaptive.dashboard.text import duration
+from d4py_adaptive.runtime.diagnosis.alternatives import alternatives
+from d4py_adaptive.runtime.diagnosis.commands import command_line
+from d4py_adaptive.runtime.diagnosis.figures import Figures
+from d4py_adaptive.runtime.diagnosis.found import Case, Found, Rule, Weight
+from d4py_adaptive.runtime.diagnosis.hand_over import big_messages, fan_out_copies, tiny_items, under_fused
+from d4py_adaptive.runtime.diagnosis.limits import blocking_io, serial_source, skewed_keys, slow_pe, state
+from d4py_adaptive.runtime.diagnosis.processes import (
+    idle_processes,
+    memory_pressure,
+    over_fused,
+    run_sequentially,
+    thread_contention,
+    too_many_processes,
+)
+from d4py_adaptive.telemetry.diagnosis import Advice, Diagnosis, Finding
+from d4py_adaptive.telemetry.profile import HostProfile, Profile
+
+RULES: tuple[Rule, ...] = (
+    memory_pressure,
+    under_fused,
+    over_fused,
+    fan_out_copies,
+    tiny_items,
+    big_messages,
+    skewed_keys,
+    serial_source,
+    state,
+    blocking_io,
+    slow_pe,
+    run_sequentially,
+    thread_contention,
+    too_many_processes,
+    idle_processes,
+)
+"""In the order of preference among findings whose costs are too near each other to tell: what is mended by an option
+of the command line comes before what takes a line of code, and that before what takes thought."""
+
+TOO_NEAR = 0.1
+"""Costs that differ by less than the model's error are the same."""
+
+FEW_CALLS = 10
+
+
+def diagnose(
+    profile: Profile,
+    host: HostProfile | None,
+    *,
+    target: str,
+    run: str = "",
+    command: str = "",
+    plan_notes: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    warnings: Sequence[str] = (),
+) -> Diagnosis:
+    """What limits a run, and what to do about it.
+
+    Args:
+        profile: what was measured of it.
+        host: what its machine can do, if that was probed.
+        target: the workflow, as `d4py run` takes it.
+        run: id of the run.
+        command: the command line it was started with.
+        plan_notes: why its plan was as it was.
+        environment: versions of what it ran on.
+        warnings: what is known already that makes the profile doubtful.
+    """
+    figures = Figures(profile, host)
+    found = _ranked(findings(Case(figures, command_line(command, target))))
+    return Diagnosis(
+        target=target,
+        run=run,
+        verdict=found[0].finding if found else _healthy(figures),
+        findings=tuple(each.finding for each in found),
+        advice=_advice(found),
+        alternatives=alternatives(figures),
+        warnings=(*warnings, *_doubts(figures)),
+        profile=profile,
+        host=host,
+        plan_notes=tuple(plan_notes),
+        environment=dict(environment or {}),
+        command=command,
+    )
+
+
+def findings(case: Case) -> list[Found]:
+    """What the rules find, in their order."""
+    if not case.figures.pes:
+        return []
+    return [found for rule in RULES if (found := rule(case)) is not None]
+
+
+def _ranked(found: list[Found]) -> list[Found]:
+    """The verdict first, then the others by cost; what only wastes processes where nothing costs time."""
+    first = min((each.weight for each in found), default=Weight.WASTE)
+    if any(each.weight is Weight.TIME for each in found):
+        found = [each for each in found if each.weight is not Weight.WASTE]
+    leading = [each for each in found if each.weight is first]
+    most = max((each.finding.cost for each in leading), default=0.0)
+    verdict = next((each for each in leading if each.finding.cost >= most - TOO_NEAR), None)
+    return sorted(found, key=lambda each: (each is not verdict, each.weight, -each.finding.cost))
+
+
+def _advice(found: list[Found]) -> tuple[Advice, ...]:
+    """What to do, the largest gain first; the same command once, for the finding that gains most by it."""
+    ranked = sorted((one for each in found for one in each.advice), key=lambda one: -one.gain)
+    once = {one.command or one.text: one for one in reversed(ranked)}
+    return tuple(one for one in ranked if once[one.command or one.text] is one)
+
+
+def _healthy(figures: Figures) -> Finding:
+    """What to say where nothing was found."""
+    cores, wall = figures.cores, duration(figures.wall_s)
+    used = min(1.0, figures.cpu_s / (cores * figures.wall_s)) if figures.wall_s else 0.0
+    if figures.is_parallel:
+        sentence = f"Nothing limits this run unduly: it kept its {cores} cores busy for {share(used)} of {wall}."
+    else:
+        sentence = f"Nothing limits this run unduly: it took {wall} in one process, and several would not pay off."
+    return Finding(cause="healthy", sentence=sentence, evidence={"wall_s": figures.wall_s, "cores_busy_share": used})
+
+
+def _doubts(figures: Figures) -> list[str]:
+    """What to know before trusting this."""
+    doubts = []
+    waited = sum(worker.runnable_s or 0.0 for worker in figures.workers.values())
+    ran = sum(worker.cpu_s for worker in figures.workers.values())
+    fits = sum(figures.wanted_cores.values()) <= figures.cores
+    if fits and waited > 0.2 * (waited + ran) and ran < 0.9 * figures.cores * figures.wall_s:
+        doubts.append(f"other programs used the cores too: the workers waited {duration(waited)} for one")
+    calls = max(figures.calls.values(), default=0)
+    if calls < FEW_CALLS:
+        doubts.append(f"this rests on {calls} calls of a PE at most; more input would make it surer")
+    return doubts
