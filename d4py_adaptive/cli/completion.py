@@ -53,9 +53,12 @@ def _say_what_fits(arguments: Iterable[Any], mappings: Sequence[str]) -> None:
         "start_method": START_METHODS,
     }
     for argument in arguments:
-        if argument.dest in choices:
+        if isinstance(argument, argparse._SubParsersAction):
+            for action in argument.choices.values():
+                _say_what_fits(action._actions, mappings)
+        elif argument.dest in choices:
             argument.choices = choices[argument.dest]
-        elif argument.dest == "workflow":
+        elif argument.dest in ("workflow", "target"):
             # The library's own pattern for zsh, (*.py), is a list of qualifiers there and matches nothing.
             argument.complete = {**shtab.glob("*.py"), "zsh": "_files -g '*.py'"}
         elif "FILE" in str(argument.metavar):

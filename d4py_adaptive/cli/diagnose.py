@@ -54,12 +54,15 @@ def call(options: argparse.Namespace) -> int:
     from d4py_adaptive.telemetry.run_directory import d4py_home
 
     _require_places(options)
-    traces = [name for name in options.target if name.endswith(".csv")]
+    traces = [name for name in options.target if name.endswith((".csv", ".json"))]
     if traces and traces != options.target:
-        raise InputError("timings of another system are diagnosed alone: give nothing but .csv files, all of one run")
+        raise InputError(
+            "timings of another system are diagnosed alone: give nothing but its .csv and .json files, all of one run"
+        )
     if traces:
         from d4py_adaptive.runtime.examination import examine_trace
 
+        _refuse_options_of_runs(options, f"{traces[0]} holds timings of a run that has ended")
         diagnosis = examine_trace([Path(name) for name in traces])
     elif len(options.target) > 1:
         raise InputError(f"one workflow or run at a time; got {len(options.target)}: {', '.join(options.target)}")
@@ -85,14 +88,26 @@ def _run_named(home: Path, name: str) -> RunDirectory | None:
 def _of_run(options: argparse.Namespace, run: RunDirectory) -> Diagnosis:
     from d4py_adaptive.runtime.examination import examine_run
 
+    _refuse_options_of_runs(options, f"{run.id} is a run that has ended")
+    return examine_run(run, note=_note)
+
+
+def _refuse_options_of_runs(options: argparse.Namespace, what: str) -> None:
+    """Refuse options that say how a workflow is run, since nothing is.
+
+    Raises:
+        InputError: there are some.
+    """
     given = {
-        "-a": options.attribute, "-p": options.param, "-i": options.iterations, "-d": options.data, "-f": options.file,
-        "--sample": options.sample != (None, None), "-n": options.workers, "--on-error": options.on_error,
+        "-a": options.attribute, "-p": options.param, "-i": options.iterations is not None,
+        "-d": options.data is not None, "-f": options.file is not None, "--sample": options.sample != (None, None),
+        "-m": options.mapping != "simple", "-n": options.workers, "--start-method": options.start_method,
+        "--buffers": options.buffers, "--no-fuse": options.no_fuse, "-s": options.split_sources,
+        "--seed": options.seed is not None, "--on-error": options.on_error,
     }  # fmt: skip
     useless = [option for option, value in given.items() if value]
     if useless:
-        raise InputError(f"{useless[0]} is for a workflow that is to be run; {run.id} is a run that has ended")
-    return examine_run(run, note=_note)
+        raise InputError(f"{useless[0]} is for a workflow that is to be run; {what}")
 
 
 def _of_workflow(options: argparse.Namespace, target: str) -> Diagnosis:

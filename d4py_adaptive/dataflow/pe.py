@@ -15,6 +15,8 @@ NAME = "name"
 TYPE = "type"
 GROUPING = "grouping"
 
+SET_BY_RUNTIME = frozenset({"_runtime", "rank"})
+"""Attributes of a PE that are no state of its own."""
 
 _SPELLINGS = (("set_input_types", "setInputTypes"), ("get_output_types", "getOutputTypes"))
 

@@ -27,6 +27,10 @@ RESULTS = 2**32 - 1
 """Number of the pseudo-instance that takes the run's results; it lives with whoever launched the workers."""
 
 
+PROBED_LOOK_SHARE = 100
+"""A full profile may spend a hundredth of the time on looks at single calls."""
+
+
 def _keys(stream: Stream) -> GroupBy | None:
     return stream.grouping if isinstance(stream.grouping, GroupBy) else None
 
@@ -82,7 +86,7 @@ class Assembly:
                 replica,
                 self._board.row(ref.number),
                 self._board.sketch(ref.number),
-                TimelineWriter(self._board.timeline(ref.number), job.origin_ns or job.clock()) if job.metered else None,
+                self._timeline(ref),
                 policy_of(node, job.on_error),
                 RandomScope(instance_seed(job.seed, ref)) if ref.pe in job.random else None,
                 ref.pe in job.guarded and len(job.plan.instances_of[ref.pe]) > 1,
@@ -93,11 +97,19 @@ class Assembly:
             if job.instrument is not None:
                 instance.probe = job.instrument.probe(ref.pe, ref.index, job.origin_ns)
                 replica.has_probes = True
+                replica.laps.look_share = PROBED_LOOK_SHARE
             replica.instances[ref.pe] = instance
         for instance in replica.instances.values():
             for port in job.workflow.by_id[instance.ref.pe].outputs:
                 instance.readers[port] = self._readers(replica, instance, port)
         return replica
+
+    def _timeline(self, ref: InstanceRef) -> TimelineWriter | None:
+        job = self._job
+        if not job.metered:
+            return None
+        now = job.clock()
+        return TimelineWriter(self._board.timeline(ref.number), job.origin_ns or now, now)
 
     def _readers(
         self, replica: Replica, instance: Instance, port: str

@@ -67,6 +67,7 @@ class Instance:
         setup_ns: of that, in `preprocess` and `postprocess`.
         cpu_ns: processor time of the part of `compute_ns` that it was measured for.
         cpu_of_ns: how large that part is.
+        own_cpu_ns: processor time of it in the thread that calls the PE.
     """
 
     def __init__(
@@ -94,7 +95,7 @@ class Instance:
         self.compute_ns, self.serialise_ns = int(row[Field.COMPUTE_NS]), int(row[Field.SERIALISE_NS])
         self.codec_ns, self.blocked_ns = int(row[Field.CODEC_NS]), int(row[Field.BLOCKED_NS])
         self.cpu_ns, self.cpu_of_ns = int(row[Field.CPU_NS]), int(row[Field.CPU_OF_NS])
-        self.setup_ns = int(row[Field.SETUP_NS])
+        self.setup_ns, self.own_cpu_ns = int(row[Field.SETUP_NS]), int(row[Field.OWN_CPU_NS])
         self.skipped, self.retried = int(row[Field.SKIPPED]), int(row[Field.RETRIED])
         self.is_blocked = False
         self.probe: Probe | None = None
@@ -387,7 +388,7 @@ class Instance:
         if self.quick.results:
             self.quick.hand_over()
         self.items_out += 1
-        here: Sequence[tuple[Outlet, int]] = ()
+        here: Sequence[tuple[Outlet, QueuedReader]] = ()
         mine: list[Any] = []
         try:
             fused, queued = self.readers[port]
@@ -398,6 +399,8 @@ class Instance:
             if self.probe is not None and replica.laps.looking:
                 self._aside(self._show, self.probe, item, (*fused, *queued))
             if queued:
+                if not atomic:
+                    replica.laps.switch(replica.laps.running)  # what follows is work on the item
                 is_alone = not (atomic or fused or others == UNKNOWN) and unshared(item, others + 1)
                 here = replica.worker.post(self, item, queued, is_alone, goes_on=others != 0)
             if not atomic and (here or fused):
@@ -408,8 +411,8 @@ class Instance:
             self.fail("write", port, error)
         if not atomic:
             item = None  # a reader that has the original and passes it on can see that nobody else holds it
-        for outlet, number in here:
-            replica.worker.deliver(replica, outlet, number, item if atomic else mine.pop())
+        for outlet, queue in here:
+            replica.worker.deliver(self, outlet, queue, item if atomic else mine.pop())
         for reader in fused:
             reader.items += 1
             if atomic and reader.target.quick.is_open and not replica.laps.looking:

@@ -61,9 +61,7 @@ def workers(job: Job, interruption: Interruption) -> Iterator[tuple[list[Child],
     pairs = sorted({(min(a, b), max(a, b)) for a, others in links.items() for b in others})
     _allow_open_files(2 * (len(pairs) + 3 * count) + count + 64)
     context: Any = multiprocessing.get_context(method)
-    if method == "fork":
-        _import_what_pes_need(job)
-    else:
+    if method != "fork":
         resource_tracker.ensure_running()  # now, since it would let signals through that are held back below
     if method == "forkserver":
         context.set_forkserver_preload(["d4py_adaptive.mappings.forkserver", *_preloads(job)])
@@ -122,7 +120,7 @@ def _preloads(job: Job) -> list[str]:
     return sorted({name for node in job.workflow.nodes for name in node.prototype.preload})
 
 
-def _import_what_pes_need(job: Job) -> None:
+def import_what_pes_need(job: Job) -> None:
     """Import once what every forked worker would import for itself."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)

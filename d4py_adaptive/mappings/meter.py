@@ -24,17 +24,17 @@ NEVER = 1 << 62
 ALWAYS_TIMED = 100
 """So many first calls of an instance are all timed."""
 
-_LONG_NS, _MEDIUM_NS = 20_000, 5_000
+_LONG_NS, _MEDIUM_NS = 500_000, 10_000
 _SOME, _FEW = 7, 101
 _OUTLIER = 4
 
 _LOOK_NS = 1_000_000
-_LOOK_SHARE = 100
-_CPU_READ_NS = 1_300
+_CPU_READ_NS = 2_000
 _SHORTEST_LAP_NS = 10_000
 
 CpuClock = Callable[[], int]
 process_cpu_ns: CpuClock = time.process_time_ns
+thread_cpu_ns: CpuClock = time.thread_time_ns
 
 
 class CallTimer:
@@ -81,7 +81,7 @@ class CallTimer:
         if typical >= _LONG_NS or call < ALWAYS_TIMED:
             self.due = call + 1
         else:
-            self._random = (self._random * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
+            self._random = _next_random(self._random)
             every = _SOME if typical >= _MEDIUM_NS else _FEW
             self.due = call + 1 + (self._random >> 8) % (2 * every - 1)
 
@@ -89,6 +89,11 @@ class CallTimer:
     def mean_ns(self) -> float:
         """What a call takes on average, of those that this worker timed; 0 before any was."""
         return self._total_ns / self.timed if self.timed else 0.0
+
+
+def _next_random(last: int) -> int:
+    """Numbers that fall in step with nothing; the generators of the user's are not touched."""
+    return (last * 1_103_515_245 + 12_345) & 0x7FFF_FFFF
 
 
 def _standing_still() -> int:
@@ -125,6 +130,7 @@ class Laps:
         clock: the time.
         is_on: whether anything is measured.
         cpu_clock: processor time of this process.
+        own_cpu_clock: processor time of this thread.
 
     Attributes:
         is_on: as given.
@@ -134,6 +140,7 @@ class Laps:
         sampling: whether they are told apart on a sample of items alone.
         running: the instance whose code runs; None for the runtime's own work.
         looking: whether a look lasts.
+        look_share: one in so many nanoseconds may be spent on looks.
         change_ns: when the next look may begin, or this one end.
         overhead_ns: the runtime's own work in the replica's turns.
         starved_ns: waiting for items.
@@ -145,24 +152,33 @@ class Laps:
     """
 
     __slots__ = (
-        "_cpu_clock", "_cpu_ns", "_left_ns", "_look_began_ns", "_spent_ns", "born_ns", "change_ns", "clock",
-        "ended_ns", "is_on", "is_starved", "lap_ns", "looking", "others_ns", "overhead_ns", "pool_ns", "pooling",
-        "running", "sampling", "starved_ns", "woken_ns",
+        "_cpu_clock", "_cpu_ns", "_cpu_read_ns", "_left_ns", "_look_began_ns", "_own_cpu_clock", "_own_cpu_ns",
+        "_random", "_spent_ns", "born_ns", "change_ns",
+        "clock", "ended_ns", "is_on", "is_starved", "lap_ns", "look_share", "looking", "others_ns", "overhead_ns",
+        "pool_ns", "pooling", "running", "sampling", "starved_ns", "woken_ns",
     )  # fmt: skip
 
-    def __init__(self, clock: Clock, is_on: bool = True, cpu_clock: CpuClock = process_cpu_ns) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        is_on: bool = True,
+        cpu_clock: CpuClock = process_cpu_ns,
+        own_cpu_clock: CpuClock = thread_cpu_ns,
+    ) -> None:
         self.clock = clock if is_on else _standing_still
         self.is_on = is_on
         self.running: Instance | None = None
         self.looking = False
+        self.look_share = 400
         self.overhead_ns = self.starved_ns = self.others_ns = self.pool_ns = 0
         self.pooling = self.sampling = False
         self.born_ns = self._left_ns = self.lap_ns = clock() if is_on else 0
         self.change_ns = self.born_ns if is_on else NEVER
         self.ended_ns = self.woken_ns = 0
         self.is_starved = False
-        self._cpu_clock = cpu_clock
-        self._cpu_ns = self._look_began_ns = self._spent_ns = 0
+        self._cpu_clock, self._own_cpu_clock = cpu_clock, own_cpu_clock
+        self._random = self.born_ns & 0x7FFF_FFFF
+        self._cpu_ns = self._own_cpu_ns = self._cpu_read_ns = self._look_began_ns = self._spent_ns = 0
 
     # Calls.
 
@@ -170,25 +186,33 @@ class Laps:
         """End the lap of whoever runs; the next one is another's. The time."""
         now = self.clock()
         running = self.running
-        if self.pooling:
-            self.pool_ns += now - self.lap_ns
-        elif running is None:
-            self.overhead_ns += now - self.lap_ns
+        if running is None or self.pooling or self.looking:
+            self._end_lap(running, now)
         else:
             running.compute_ns += now - self.lap_ns
-        if self.looking:
-            self._measure_cpu(running, now - self.lap_ns)
         self.lap_ns = now
         self.running = to
         return now
 
+    def _end_lap(self, running: Instance | None, now_ns: int) -> None:
+        if self.pooling:
+            self.pool_ns += now_ns - self.lap_ns
+            running = None
+        elif running is None:
+            self.overhead_ns += now_ns - self.lap_ns
+        else:
+            running.compute_ns += now_ns - self.lap_ns
+        if self.looking:
+            self._measure_cpu(running, now_ns)
+
     def serialised(self, instance: Instance) -> int:
         """End a lap that an instance's items were encoded, decoded or copied in; how long it was."""
         now = self.clock()
-        passed, self.lap_ns = now - self.lap_ns, now
+        passed = now - self.lap_ns
         instance.serialise_ns += passed
         if self.looking:
-            self._measure_cpu(None, passed)
+            self._measure_cpu(None, now)
+        self.lap_ns = now
         return passed
 
     def skip(self) -> int:
@@ -239,7 +263,7 @@ class Laps:
         self.woken_ns = 0
         self.lap_ns = now_ns
         if self.looking:
-            self._cpu_ns = self._cpu_clock()
+            self._read_cpu(now_ns)
 
     def end_turn(self) -> int:
         """The replica leaves off, for whatever reason; the time."""
@@ -252,6 +276,7 @@ class Laps:
 
         What one does, the others wait for; the runtime's work is divided by calls.
         """
+        now_ns = now_ns if self.is_on else 0
         gap = (self.ended_ns or now_ns) - self._left_ns
         starved, others, blocked = self.starved_ns, self.others_ns, 0
         if self.is_starved:
@@ -285,25 +310,42 @@ class Laps:
         self.looking = True
         self._look_began_ns, self._spent_ns = now_ns, 0
         self.change_ns = now_ns + _LOOK_NS
-        self._cpu_ns = self._cpu_clock()
+        self._read_cpu(self.lap_ns)
 
     def look_away(self) -> None:
-        """End the look; the next one waits until this one's cost is one in a hundred."""
+        """End the look; the next one waits until this one's cost is one in `look_share`, more or less.
+
+        How much varies, so that looks do not fall in step with the items.
+        """
         now = self.switch(self.running)
         self.looking = False
-        self.change_ns = now + max(_LOOK_NS // 4, _LOOK_SHARE * self._spent_ns)
+        pause_ns = max(_LOOK_NS // 4, self.look_share * self._spent_ns)
+        self._random = _next_random(self._random)
+        self.change_ns = now + pause_ns // 2 + self._random % pause_ns
 
     def discount(self) -> None:
         """What passed since the lap began was spent on looking."""
         before_ns = self.lap_ns
         self._spent_ns += self.skip() - before_ns
-        self._cpu_ns = self._cpu_clock()
+        self._read_cpu(self.lap_ns)
 
-    def _measure_cpu(self, instance: Instance | None, passed_ns: int) -> None:
-        """Deal out processor time as wall time was; of laps too short for its clock, none."""
-        now = self._cpu_clock()
-        if instance is not None and passed_ns >= _SHORTEST_LAP_NS:
-            instance.cpu_ns += now - self._cpu_ns
+    def _read_cpu(self, now_ns: int) -> None:
+        self._cpu_ns, self._own_cpu_ns, self._cpu_read_ns = self._cpu_clock(), self._own_cpu_clock(), now_ns
+
+    def _measure_cpu(self, instance: Instance | None, now_ns: int) -> None:
+        """Deal out the processor time of the lap that ends as its wall time was; of laps too short for its clock, none.
+
+        Nor of laps that began after it was read last: a look may begin below quick calls, which do not read it.
+        """
+        before_ns, own_before_ns, read_ns, passed_ns = (
+            self._cpu_ns,
+            self._own_cpu_ns,
+            self._cpu_read_ns,
+            now_ns - self.lap_ns,
+        )
+        self._read_cpu(now_ns)
+        if instance is not None and passed_ns >= _SHORTEST_LAP_NS and self.lap_ns == read_ns:
+            instance.cpu_ns += self._cpu_ns - before_ns
+            instance.own_cpu_ns += self._own_cpu_ns - own_before_ns
             instance.cpu_of_ns += passed_ns
-        self._cpu_ns = now
         self._spent_ns += _CPU_READ_NS

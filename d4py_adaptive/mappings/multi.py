@@ -16,7 +16,14 @@ from d4py_adaptive.errors import Failure, InputError, PEError, RunError, WorkerD
 from d4py_adaptive.mappings.base import Mapping
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job, Observer
-from d4py_adaptive.mappings.launch import START_METHODS, Child, default_start_method, end_group, workers
+from d4py_adaptive.mappings.launch import (
+    START_METHODS,
+    Child,
+    default_start_method,
+    end_group,
+    import_what_pes_need,
+    workers,
+)
 from d4py_adaptive.mappings.lending import Lending
 from d4py_adaptive.mappings.results import ResultSink
 from d4py_adaptive.mappings.sockets import message, read_message
@@ -56,6 +63,12 @@ class MultiMapping(Mapping):
                 ours.send(b"!")
 
         interruption.listen(wake)
+        if job.start_method == "fork":
+            before_ns = job.clock()
+            import_what_pes_need(job)
+            now_ns = job.clock()
+            observer.event({"event": "preloaded", "seconds": (now_ns - before_ns) / 1e9})
+            job = replace(job, origin_ns=now_ns)
         with ours, woken, _waking(ours), workers(job, interruption) as (children, lending):
             observer.started()
             _Launcher(job, observer, board, children, lending, interruption).run(woken)

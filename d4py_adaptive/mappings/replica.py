@@ -106,6 +106,7 @@ class Replica:
         self.finished = False
         self._waiting: Callable[[], bool] | None = None
         self._idle = False
+        self._looked_late = False
         self._random: list[RandomScope] = []
         self._writes = 0
         self._turn_ends_ns = 0
@@ -302,6 +303,9 @@ class Replica:
     def _look_away(self) -> None:
         if self.laps.looking:
             self.laps.look_away()
+            if self._looked_late:  # of no use to who writes last; the next call is looked at from its beginning
+                self.laps.change_ns = self.laps.lap_ns
+        self._looked_late = False
 
     # What its instances call while they run.
 
@@ -329,6 +333,7 @@ class Replica:
                 self.laps.look_away()
             elif self.laps.running is not None:
                 self._consider_look(now)
+                self._looked_late = self.laps.looking
         if self._writes >= TURN_WRITES or now >= self._turn_ends_ns or (restless is not None and restless()):
             self._suspend()
 

@@ -29,12 +29,12 @@ def _publish(instance: Instance, waited: Waited) -> None:
         timer.timed, timer.longest_ns, instance.items_in, instance.items_out, instance.bytes_in, bytes_out,
         instance.skipped, instance.retried, instance.compute_ns, instance.serialise_ns, instance.codec_ns, blocked_ns,
         waited.starved_ns, waited.others_ns, waited.overhead_ns, waited.life_ns, instance.cpu_ns, instance.cpu_of_ns,
-        instance.setup_ns,
+        instance.setup_ns, instance.own_cpu_ns,
     )  # fmt: skip
     instance.row[Field.TIMED : len(Field)] = array("q", counters)
     instance.sketch[:] = timer.counts
     timeline = instance.timeline
-    if timeline is not None and waited.now_ns >= timeline.due_ns:
+    if timeline is not None and (waited.now_ns >= timeline.due_ns or instance.replica.finished):
         totals = (instance.compute_ns, instance.serialise_ns, blocked_ns, waited.starved_ns)
         timeline.record(totals, waited.now_ns)
 

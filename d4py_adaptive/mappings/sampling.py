@@ -34,5 +34,5 @@ class Sample:
         """Whether the sources here need not go on."""
         if now_ns >= self.until_ns:
             return True
-        sources = [i for replica in replicas for i in replica.instances.values() if i.is_source]
+        sources = [feed.instance for replica in replicas for feed in replica.feeds if feed.is_source]
         return self.items is not None and bool(sources) and all(i.items_out >= self.items for i in sources)

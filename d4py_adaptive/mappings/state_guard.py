@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from d4py_adaptive.dataflow.digest import digest
-from d4py_adaptive.dataflow.pe import GenericPE
+from d4py_adaptive.dataflow.pe import SET_BY_RUNTIME, GenericPE
 from d4py_adaptive.errors import WorkflowError
 
 
@@ -22,7 +22,7 @@ class StateGuard:
         self.due = 1
 
     def _digests(self) -> dict[str, bytes]:
-        return {name: digest(value) for name, value in vars(self._pe).items() if name not in ("_runtime", "rank")}
+        return {name: digest(value) for name, value in vars(self._pe).items() if name not in SET_BY_RUNTIME}
 
     def after_item(self, number: int) -> None:
         """Look, if it is time to.

@@ -33,8 +33,8 @@ from d4py_adaptive.wire.sizes import flat_bytes, payload_bytes
 
 FLUSH_NS = 1_000_000
 
-PUBLISH_NS = 1_000_000
-"""How much later the board is written to for each instance: that costs some 5 us, so less than a hundredth."""
+PUBLISH_NS, PUBLISH_MORE_NS = 20_000_000, 2_000_000
+"""How often the board is written to while there is work, and how much less often for each instance more."""
 
 
 class Worker:
@@ -161,7 +161,7 @@ class Worker:
         now = self.clock()
         self.usage.look(now)
         number = sum(publish(replica, now) for replica in self.replicas)
-        self._publish_at_ns = now + max(FLUSH_NS, number * PUBLISH_NS)
+        self._publish_at_ns = now + PUBLISH_NS + number * PUBLISH_MORE_NS
 
     @property
     def current(self) -> Instance | None:
@@ -208,7 +208,7 @@ class Worker:
         readers: Sequence[QueuedReader],
         is_alone: bool = False,
         goes_on: bool = True,
-    ) -> list[tuple[Outlet, int]]:
+    ) -> list[tuple[Outlet, QueuedReader]]:
         """Send an item to the readers that live elsewhere, encoded once; the channels to those that live here.
 
         Args:
@@ -218,18 +218,20 @@ class Worker:
             is_alone: whether nobody but the caller sees the item, and these are all its readers.
             goes_on: whether the PE's call goes on, and may write nothing more for long.
 
+        The lap that lasts counts as work on the item, and ends.
+
         Raises:
             WireError: the item cannot be encoded.
             WorkflowError: it has no key to be grouped by.
         """
-        here: list[tuple[Outlet, int]] = []
+        here: list[tuple[Outlet, QueuedReader]] = []
         elsewhere: list[tuple[Outlet, QueuedReader]] = []
         is_flat = bool(flat_bytes(item))
         for reader in readers:
             for outlet in reader.choose(item):
                 reader.items += 1
                 if self.is_here(outlet):
-                    here.append((outlet, reader.port))
+                    here.append((outlet, reader))
                 elif is_flat and not reader.is_broadcast:
                     self.outbox.put_flat(sender.replica, outlet, reader.port, [item])
                     self.outbox.offer_now_and_then(outlet)
@@ -239,13 +241,13 @@ class Worker:
             workers = [self.where[outlet.receiver] for outlet, _ in elsewhere]
             keep = partial(self._links.keep, workers=workers, is_alone=is_alone and not here)
             laps = sender.replica.laps
-            laps.switch(laps.running)
             encoded = self.wire.encode(item, keep)
             laps.serialised(sender)
             sender.bytes_out += encoded.nbytes
             for outlet, reader in elsewhere:
                 reader.payload_bytes += encoded.nbytes
                 self.outbox.put(sender.replica, outlet, reader.port, encoded, goes_on)
+            laps.serialised(sender)
         return here
 
     def is_here(self, outlet: Outlet) -> bool:
@@ -253,8 +255,9 @@ class Worker:
         where = self.where[outlet.receiver]
         return where == self.number or self.collects(outlet)
 
-    def deliver(self, replica: Replica, outlet: Outlet, port: int, item: Any) -> None:
+    def deliver(self, sender: Instance, outlet: Outlet, reader: QueuedReader, item: Any) -> None:
         """Hand an item of its own to a reader that lives here, once there is room for it."""
+        replica, port = sender.replica, reader.port
         if outlet.receiver == RESULTS and self._collect is not None:
             self._collected(self._collect, *self.job.workflow.results[port], item)
             return
@@ -262,10 +265,15 @@ class Worker:
             replica.wait(lambda: outlet.has_room)
         if not self.is_here(outlet) or self.inlets[outlet.sender, outlet.receiver][1].arrived != outlet.sent:
             # It moved while we waited, or it moved here and frames for it are still under way: keep the order.
-            self.outbox.put(replica, outlet, port, self.wire.encode(item))
+            self._lap(None)
+            encoded = self.wire.encode(item)
+            self._lap(outlet.sender)
+            self.outbox.put(replica, outlet, port, encoded)
             return
         nbytes = payload_bytes(item)
         outlet.count(nbytes)
+        sender.bytes_out += nbytes
+        reader.payload_bytes += nbytes
         target, inlet = self.inlets[outlet.sender, outlet.receiver]
         inlet.arrived += 1
         self._arrive(target, inlet, port, item, nbytes)
@@ -282,6 +290,7 @@ class Worker:
             nbytes = payload_bytes(run)
             outlet.sent += len(run)
             outlet.sent_bytes += nbytes
+            outlet.flat_bytes += nbytes
             here[1].arrived += len(run)
             self._arrive(*here, port, Run(run), nbytes)
         self.outbox.put_flat(replica, outlet, port, values)
@@ -310,7 +319,7 @@ class Worker:
         """Tell what is done for a frame in the middle of a turn from what its sender does itself."""
         if self.active is not None:
             laps = self.active.laps
-            if sender is None:
+            if sender is None or self._instances[sender].replica is not self.active:  # then it is nobody's here
                 laps.switch(laps.running)
             else:
                 laps.serialised(self._instances[sender])

@@ -146,6 +146,9 @@ def _merged_service(kept: ServiceTime, new: ServiceTime) -> ServiceTime:
         deviation_s=deviation_s,
         buckets=buckets,
         cpu_share=_mean((kept.cpu_share, new.cpu_share), (kept.calls * kept.mean_s, new.calls * new.mean_s)),
+        own_cpu_share=_mean(
+            (kept.own_cpu_share, new.own_cpu_share), (kept.calls * kept.mean_s, new.calls * new.mean_s)
+        ),
     )
 
 

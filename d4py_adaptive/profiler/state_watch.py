@@ -10,11 +10,8 @@ from typing import Any
 
 from d4py_adaptive.clock import Clock, monotonic_ns
 from d4py_adaptive.dataflow.digest import digest
-from d4py_adaptive.dataflow.pe import GenericPE
+from d4py_adaptive.dataflow.pe import SET_BY_RUNTIME, GenericPE
 from d4py_adaptive.wire.sizes import payload_bytes
-
-SET_BY_RUNTIME = frozenset({"_runtime", "rank"})
-"""Attributes of a PE that are not its own."""
 
 FREE_NS = 5_000_000
 """Time that looking may take however short the run is: a short one has no other time to look in."""

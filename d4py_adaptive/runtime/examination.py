@@ -73,7 +73,8 @@ def examine_trace(paths: Sequence[Path]) -> Diagnosis:
     """
     from d4py_adaptive.profiler.foreign.reading import read_trace
 
-    return diagnose(read_trace(paths), None, target=", ".join(map(str, paths)))
+    profile = read_trace(paths)
+    return diagnose(profile, None, target=", ".join(map(str, paths)), warnings=profile.notes)
 
 
 def doubts_on_kept(home: Path, workflow: Workflow) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from math import sqrt
 from typing import Any, Literal
 
 from d4py_adaptive.dataflow.counts import InstanceCount
-from d4py_adaptive.dataflow.fingerprint import code_digest, workflow_fingerprint
+from d4py_adaptive.dataflow.fingerprint import workflow_fingerprint
 from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, Grouping, OneToAll
 from d4py_adaptive.dataflow.plan import InstanceRef
 from d4py_adaptive.dataflow.workflow import Stream
@@ -49,7 +49,11 @@ class Reports:
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """Where and how a run took place, as far as its counters do not say."""
+    """Where and how a run took place, as far as its counters do not say.
+
+    Attributes:
+        codes: the digest of each PE's code, as it was when the run began.
+    """
 
     workflow: str
     mapping: str
@@ -58,7 +62,9 @@ class Circumstances:
     memory_bytes: int
     wall_s: float
     start_s: float
+    preload_s: float
     recorded_at_s: float
+    codes: Mapping[str, str]
     partial: bool
     notes: tuple[str, ...] = ()
 
@@ -84,8 +90,12 @@ def measured(
         memory_bytes=where.memory_bytes,
         wall_s=where.wall_s,
         start_s=where.start_s,
+        preload_s=where.preload_s,
         recorded_at_s=where.recorded_at_s,
-        pes=tuple(_pe(job, pe, of_pe[pe], counts[pe], board, cpu.get(pe), found[pe]) for pe in workflow.order),
+        pes=tuple(
+            _pe(job, pe, where.codes.get(pe, ""), of_pe[pe], counts[pe], board, cpu.get(pe), found[pe])
+            for pe in workflow.order
+        ),
         streams=tuple(_streams(job, of_pe, found)),
         stages=tuple(stage.pes for stage in plan.stages),
         instances=tuple(_instance(job, ref, counters[ref.pe, ref.index], board, reports) for ref in plan.instances),
@@ -113,6 +123,7 @@ def _sum(splits: Sequence[Split]) -> Split:
 def _pe(
     job: Job,
     pe: str,
+    code: str,
     group: Sequence[Counters],
     count: InstanceCount,
     board: Board,
@@ -127,7 +138,7 @@ def _pe(
     sizes = found.item_bytes if found is not None else None
     return PEProfile(
         pe=pe,
-        code=code_digest(node.prototype),
+        code=code,
         instances=len(group),
         items_in=items_in,
         items_out=sum(c.items_out for c in group),
@@ -147,6 +158,7 @@ def _pe(
             reason=count.state.reason,
             looks=found.state.looks if found is not None else 0,
             changed=found.state.changed if found is not None else {},
+            unseen=found.state.unseen if found is not None else {},
         ),
         scaling=Scaling(
             fixed=count.fixed,
@@ -175,6 +187,7 @@ def _service(
         deviation_s=deviation,
         buckets=buckets,
         cpu_share=cpu_share,
+        own_cpu_share=sum(c.own_cpu_s for c in group) / of_s if (of_s := sum(c.cpu_of_s for c in group)) else None,
     )
 
 
@@ -204,13 +217,11 @@ def _cpu_shares(
         else:
             unknown[worker] = unknown.get(worker, 0.0) + counter.busy_s
     for pe, refs in job.plan.instances_of.items():
-        busy_s = sum(counters[pe, ref.index].busy_s for ref in refs)
-        hosts = [job.plan.worker_of(ref) for ref in refs]
-        if pe not in shares and busy_s >= LEAST_CPU_S and all(unknown.get(host) for host in hosts):
-            used = sum(
-                max(0.0, left[host]) * counters[pe, ref.index].busy_s / unknown[host]
-                for ref, host in zip(refs, hosts, strict=True)
-            )
+        of_each = [(counters[pe, ref.index].busy_s, job.plan.worker_of(ref)) for ref in refs]
+        worked = [(of_it_s, host) for of_it_s, host in of_each if of_it_s]
+        busy_s = sum(of_it_s for of_it_s, _ in worked)
+        if pe not in shares and busy_s >= LEAST_CPU_S and all(host in left for _, host in worked):
+            used = sum(max(0.0, left[host]) * of_it_s / unknown[host] for of_it_s, host in worked)
             shares[pe] = min(1.0, used / busy_s)
     return shares
 

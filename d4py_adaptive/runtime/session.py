@@ -19,6 +19,7 @@ from d4py_adaptive.clock import monotonic_ns, wall_time_s
 from d4py_adaptive.dataflow.builder import WorkflowGraph
 from d4py_adaptive.dataflow.counts import InstanceCount, instance_counts
 from d4py_adaptive.dataflow.digest import digest
+from d4py_adaptive.dataflow.fingerprint import code_digest
 from d4py_adaptive.dataflow.inputs import doubts, resolve_inputs
 from d4py_adaptive.dataflow.plan import Plan
 from d4py_adaptive.dataflow.resources import usable_cores, usable_memory_bytes
@@ -138,21 +139,26 @@ class Finished:
 class _Recorder:
     """The mapping's observer: passes on to the view, and keeps what belongs in the record."""
 
-    def __init__(self, directory: RunDirectory, board: Board, plan: Plan, view: View, digests: bool) -> None:
+    def __init__(self, directory: RunDirectory, board: Board, job: Job, view: View) -> None:
         self._directory = directory
         self._board = board
-        self._plan = plan
+        self._job = job
+        self._plan = job.plan
         self._view = view
-        self._wants_digests = digests
+        self._wants_digests = job.digests
         self.digests: Digests = {}
         self.dead_letters = 0
         self.usage: list[MappingType[str, Any]] = []
         self.found: dict[tuple[str, int], MappingType[str, Any]] = {}
         self.started_ns = 0
+        self.preload_s = 0.0
+        self.codes: dict[str, str] = {}
 
     def started(self) -> None:
         self.started_ns = monotonic_ns()
         self._view.started(self._directory, self._plan, lambda: list(self._board.read()))
+        if self._job.metered:  # as it is now: files may be edited while a run goes on
+            self.codes = {node.id: code_digest(node.prototype) for node in self._job.workflow.nodes}
 
     def result(self, pe: str, port: str, item: Any) -> None:
         if self._wants_digests:
@@ -166,6 +172,8 @@ class _Recorder:
         if event["event"] == "digest":
             counted = self.digests.setdefault(f"input {event['pe']}.{event['port']}", Counter())
             counted[event["digest"]] += event["number"]
+        elif event["event"] == "preloaded":
+            self.preload_s = event["seconds"]
         elif event["event"] == "usage":
             self.usage.append(event["usage"])
         elif event["event"] == "probe":
@@ -222,7 +230,7 @@ def enact(
         record = _new_record(directory, job, options)
         directory.write_record(record)
         directory.write_json("plan.json", job.plan.to_dict())
-        recorder = _Recorder(directory, board, job.plan, view, options.digests)
+        recorder = _Recorder(directory, board, job, view)
         error: BaseException | None = None
         profile: Profile | None = None
         try:
@@ -261,8 +269,10 @@ def _profile(
         cores=usable_cores(),
         memory_bytes=usable_memory_bytes(),
         wall_s=(now_ns - (recorder.started_ns or now_ns)) / 1e9,
-        start_s=((recorder.started_ns or now_ns) - job.origin_ns) / 1e9,
+        start_s=max(0.0, ((recorder.started_ns or now_ns) - job.origin_ns) / 1e9 - recorder.preload_s),
+        preload_s=recorder.preload_s,
         recorded_at_s=wall_time_s(),
+        codes=recorder.codes,
         partial=bool(options.sample),
         notes=(f"a sample: {options.sample}",) if options.sample else (),
     )

@@ -46,6 +46,7 @@ class Field(IntEnum):
     CPU_NS = 19
     CPU_OF_NS = 20
     SETUP_NS = 21
+    OWN_CPU_NS = 22
 
 
 PER_STREAM = 3
@@ -98,6 +99,7 @@ class Counters:
         longest_s: the longest of them.
         cpu_s: processor time of those calls, or parts of them, that it was measured for.
         cpu_of_s: their wall time.
+        own_cpu_s: of `cpu_s`, in the thread that calls the PE.
         setup_s: of `busy_s`, in `preprocess` and `postprocess`.
         copy_s: time spent on copies for readers in the same process, per outgoing stream.
     """
@@ -128,6 +130,7 @@ class Counters:
     cpu_s: float = 0.0
     cpu_of_s: float = 0.0
     setup_s: float = 0.0
+    own_cpu_s: float = 0.0
     copy_s: dict[str, float] = field(default_factory=dict)
 
 
@@ -229,5 +232,6 @@ def _counters(ref: InstanceRef, names: tuple[str, ...], values: list[int]) -> Co
         cpu_s=seconds(Field.CPU_NS),
         cpu_of_s=seconds(Field.CPU_OF_NS),
         setup_s=seconds(Field.SETUP_NS),
+        own_cpu_s=seconds(Field.OWN_CPU_NS),
         copy_s={name: copy_ns / 1e9 for name, (_, _, copy_ns) in per_stream.items() if copy_ns},
     )

@@ -52,6 +52,7 @@ class ServiceTime(Saved, frozen=True, kw_only=True):
         buckets: the sketch: number of calls by number of bucket (`telemetry/sketch.py`).
         cpu_share: processor time over wall time of calls; below 1 where they wait for something outside, above 1
             where libraries use several threads; None where it was not measured.
+        own_cpu_share: the same of the thread that calls the PE alone; below `cpu_share` where it has others work.
     """
 
     calls: Count = 0
@@ -65,6 +66,7 @@ class ServiceTime(Saved, frozen=True, kw_only=True):
     deviation_s: Seconds = 0.0
     buckets: dict[int, Count] = {}
     cpu_share: Seconds | None = None
+    own_cpu_share: Seconds | None = None
 
 
 class CostLaw(Saved, frozen=True, kw_only=True):
@@ -98,6 +100,7 @@ class StateSeen(Saved, frozen=True, kw_only=True):
         reason: why, a sentence that names the attribute.
         looks: how often its attributes were compared before and after a call.
         changed: how often each attribute had changed.
+        unseen: attributes that could not be compared, and why.
     """
 
     declared: bool | None = None
@@ -105,6 +108,7 @@ class StateSeen(Saved, frozen=True, kw_only=True):
     reason: str = ""
     looks: Count = 0
     changed: dict[str, Count] = {}
+    unseen: dict[str, str] = {}
 
 
 class Scaling(Saved, frozen=True, kw_only=True):
@@ -312,7 +316,9 @@ class Profile(Saved, frozen=True, kw_only=True):
         cores: cores it might use.
         memory_bytes: memory it might use.
         wall_s: how long it took, from its workers' start to their end.
-        start_s: how long it took until they were up.
+        start_s: how long it took until they were up, without `preload_s`.
+        preload_s: importing what PEs name in `preload` before workers are started; in one process it is part of the
+            first calls instead.
         recorded_at_s: when, in seconds since the epoch.
         pes: its PEs, in topological order.
         streams: its streams, results last.
@@ -336,6 +342,7 @@ class Profile(Saved, frozen=True, kw_only=True):
     memory_bytes: Bytes = 0
     wall_s: Seconds = 0.0
     start_s: Seconds = 0.0
+    preload_s: Seconds = 0.0
     recorded_at_s: float = 0.0
     pes: tuple[PEProfile, ...] = ()
     streams: tuple[StreamProfile, ...] = ()
@@ -361,7 +368,7 @@ class HostProfile(Saved, frozen=True, kw_only=True):
 
     Attributes:
         schema_version: of this format.
-        fingerprint: of the machine: changes with its processor, cores, memory, system or Python.
+        fingerprint: of the machine: changes with its processor, cores, memory, system, Python, or version of d4py.
         name: what it is called.
         processor: model of its processor.
         cores: cores that may be used.
@@ -369,10 +376,11 @@ class HostProfile(Saved, frozen=True, kw_only=True):
         python: version of Python.
         probed_at_s: when, in seconds since the epoch.
         call_s: one call of a Python function.
-        pickle_s: pickling and unpickling one item, by its size in bytes.
-        hop_s: handing one item to another process and waking it, by the item's size in bytes; by way: `pipe`,
-            `shared_memory`, `mpi`.
-        batched_hop_s: the same per item where many travel together.
+        pickle_s: pickling and unpickling plain Python values, by their size in bytes; to be added to a hop. Arrays
+            need none.
+        hop_s: handing one block of bytes to another process and waking it, one way, encoding and decoding included, by
+            its size in bytes; by way: `pipe`, `shared_memory`, `mpi`.
+        batched_hop_s: the work of both sides on the same, per item where many travel together.
         codecs: by name of codec, of a typical array: compressed over plain size, and bytes per second each way.
         missing: what could not be probed, and why.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,9 +34,10 @@ def read_saved(kind: type[T], text: str | bytes, where: str) -> T:
     Raises:
         InputError: it is no JSON, of another version, or a field is missing, unknown or of the wrong type.
     """
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind.__name__).lower()
     wanted = getattr(kind, "SCHEMA_VERSION", None)
     if len(text) > _MOST_BYTES:
-        raise InputError(f"{where} is larger than {_MOST_BYTES >> 20} MiB, which no {kind.__name__.lower()} is")
+        raise InputError(f"{where} is larger than {_MOST_BYTES >> 20} MiB, which no {name} is")
     try:
         found = msgspec.json.decode(text, type=dict[str, Any]).get("schema_version")
         if found != wanted:
@@ -45,7 +47,7 @@ def read_saved(kind: type[T], text: str | bytes, where: str) -> T:
         return msgspec.json.decode(text, type=kind)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         reason = " ".join(str(error).split())  # it may quote a name of several lines
-        raise InputError(f"{where} holds no {kind.__name__.lower()} that can be read: {reason}") from error
+        raise InputError(f"{where} holds no {name} that can be read: {reason}") from error
 
 
 def read_saved_file(kind: type[T], path: Path) -> T:

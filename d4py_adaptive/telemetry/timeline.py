@@ -8,7 +8,7 @@ KINDS = ("compute", "serialise", "blocked", "starved")
 """What is kept per slot: nanoseconds of each."""
 
 SLOTS = 256
-FIRST_SLOT_NS = 10_000_000
+FIRST_SLOT_NS = 20_000_000
 
 _SLOT_NS, _USED, _DATA = 0, 1, 2
 LENGTH = _DATA + len(KINDS) * SLOTS
@@ -21,19 +21,21 @@ class TimelineWriter:
     Args:
         memory: `LENGTH` integers, zero or as another writer left them.
         origin_ns: when the run began, on the clock that `record` is told the time of.
+        now_ns: the time, if that is later; what came before is left empty.
 
     Attributes:
         due_ns: from when on the next slot could be filled.
     """
 
-    def __init__(self, memory: memoryview, origin_ns: int) -> None:
+    def __init__(self, memory: memoryview, origin_ns: int, now_ns: int | None = None) -> None:
+        now_ns = origin_ns if now_ns is None else now_ns
         self._memory = memory
         self._origin_ns = origin_ns
         self._totals = [0] * len(KINDS)
-        self._recorded_ns = origin_ns
+        self._recorded_ns = now_ns
         self._slot_ns = int(memory[_SLOT_NS]) or FIRST_SLOT_NS
         memory[_SLOT_NS] = self._slot_ns
-        self.due_ns = origin_ns + self._slot_ns
+        self.due_ns = now_ns + self._slot_ns
 
     def resume(self, totals: Sequence[int], now_ns: int) -> None:
         """Begin to record now, from totals that the timeline has already."""
@@ -46,19 +48,19 @@ class TimelineWriter:
         while last >= SLOTS:
             self._halve()
             last = (now_ns - self._origin_ns) // self._slot_ns
-        first = min(max(0, self._recorded_ns - self._origin_ns) // self._slot_ns, last)
-        slots = max(1, last - first)
+        since_ns = min(max(self._recorded_ns, self._origin_ns), now_ns)
+        first = (since_ns - self._origin_ns) // self._slot_ns
         for kind, total in enumerate(totals):
-            added = total - self._totals[kind]
-            if added > 0:
-                start = _DATA + kind * SLOTS + first
-                each, more = divmod(added, slots)
-                for slot in range(start, start + slots):
-                    self._memory[slot] += each
-                self._memory[start] += more
+            added, given = total - self._totals[kind], 0
+            for slot in range(first, last + 1) if added > 0 else ():
+                until_ns = min(now_ns, self._origin_ns + (slot + 1) * self._slot_ns)
+                so_far = added * (until_ns - since_ns) // (now_ns - since_ns) if since_ns < now_ns else added
+                self._memory[_DATA + kind * SLOTS + slot] += so_far - given
+                given = so_far
         self._totals = list(totals)
         self._recorded_ns = now_ns
-        self._memory[_USED] = max(self._memory[_USED], first + slots)
+        begun = self._origin_ns + last * self._slot_ns < now_ns or first == last
+        self._memory[_USED] = max(self._memory[_USED], last + begun)
         self.due_ns = self._origin_ns + (last + 1) * self._slot_ns
 
     def _halve(self) -> None:

@@ -72,6 +72,7 @@ def build_none():
     "broken.json": '{"Source": 3',
     "list.json": '[{"Source": 3}]',
     "results.jsonl": '{"pe": "Double1", "port": "output", "item": 2}\n',
+    "table.csv": "a,b\n1,2\n",
     "folder/inside.py": "",
 }
 
@@ -89,6 +90,10 @@ def here(d4py: D4py) -> D4py:
 
 def run_flow(*words: object) -> tuple[object, ...]:
     return ("run", "flow.py", *words)
+
+
+def diagnose(*words: object) -> tuple[object, ...]:
+    return ("diagnose", *words)
 
 
 def build(*words: object) -> tuple[object, ...]:
@@ -203,7 +208,39 @@ OF_THE_WORKFLOW = {
     "grouping": (("run", "grouping.py"), "'al'"),
 }  # fmt: skip
 
-WRONG = OF_THE_COMMAND | OF_THE_VALUES | OF_THE_WORKFLOW
+OF_THE_DIAGNOSIS = {
+    "mistyped diagnose": (("diagnsoe", "flow.py"), "unknown verb 'diagnsoe'; did you mean 'diagnose'?"),
+    "nothing to diagnose": (diagnose("-q"), "WORKFLOW|RUN|TRACE.csv is missing"),
+    "mistyped option of diagnose": (diagnose("flow.py", "--detials"), "did you mean '--details'?"),
+    "sample cut short": (diagnose("flow.py", "--samp", 5), "did you mean '--sample'?"),
+    "several workflows": (diagnose("flow.py", "empty.py"), "one workflow or run at a time; got 2: flow.py, empty.py"),
+    "a trace and a workflow": (diagnose("flow.py", "t.csv"), "timings of another system are diagnosed alone"),
+    "a trace that is not there": (diagnose("t.csv"), "t.csv"),
+    "a trace that is none": (diagnose("table.csv"), "table.csv"),
+    "no run to diagnose": (diagnose("last"), "no run 'last'"),
+    "a run there is not": (diagnose("20200101"), "no run '20200101'"),
+    "a mistyped workflow": (diagnose("folw.py"), "there is no file folw.py; did you mean 'flow.py'?"),
+    "a sample of nothing": (diagnose("flow.py", "--sample", 0), "takes a time such as 30s or 2min, or a number"),
+    "a sample of less": (diagnose("flow.py", "--sample=-5"), "got -5"),
+    "half a sample": (diagnose("flow.py", "--sample", "2.5"), "or a number of items; got 2.5"),
+    "a sample in unknown units": (diagnose("flow.py", "--sample", "3parsecs"), "got 3parsecs"),
+    "an empty sample": (diagnose("flow.py", "--sample", ""), "got ''"),
+    "no time": (diagnose("flow.py", "--sample", "0s"), "got 0s"),
+    "json without a name": (diagnose("flow.py", "--json", ""), "--json takes the name of a file in a folder"),
+    "html on standard output": (diagnose("flow.py", "--html", "-"), "--html takes the name of a file"),
+    "html in a folder": (diagnose("flow.py", "--html", "folder"), "got 'folder'"),
+    "trace in no folder": (diagnose("flow.py", "--trace", "nowhere/t.json"), "got 'nowhere/t.json'"),
+    "speedscope below a file": (diagnose("flow.py", "--speedscope", "flow.py/s.json"), "got 'flow.py/s.json'"),
+    "two reports in one file": (diagnose("flow.py", "--html", "r", "--json", "./r"), "written to one file"),
+    "json without a value": (diagnose("flow.py", "--json"), "--json needs a value"),
+    "unknown mapping of diagnose": (diagnose("flow.py", "-m", "mutli"), "did you mean 'multi'?"),
+    "mistyped profile": (run_flow("--profile", "xyz"), "--profile takes one of 'counters', 'full', 'off'; got 'xyz'"),
+    "empty profile": (run_flow("--profile", ""), "--profile takes one of 'counters', 'full', 'off'; got ''"),
+    "profile without a value": (run_flow("--profile"), "--profile needs a value"),
+    "sample of a run": (run_flow("--sample", "5s"), "unknown option '--sample'"),
+}  # fmt: skip
+
+WRONG = OF_THE_COMMAND | OF_THE_VALUES | OF_THE_WORKFLOW | OF_THE_DIAGNOSIS
 
 ENDING_BADLY = {
     "pe that raises": (("run", "failing.py", "-q"), 1, "ValueError: first line / second line (in "),
@@ -242,6 +279,24 @@ def test_a_wrong_place_for_results_is_told_before_the_run(here: D4py) -> None:
     line = here.run("run", "failing.py", "-o", "results.jsonl").fails_with(2)
     assert "no such luck" not in line
     assert here.records() == []
+
+
+def test_a_wrong_diagnosis_is_told_before_the_user_s_file_runs(here: D4py) -> None:
+    (here.folder / "slow.py").write_text("from pathlib import Path\nPath('ran').touch()\n")
+    for words in (("--sample", "x"), ("--html", "no/where"), ("-m", "x"), ("--json", "")):
+        here.run("diagnose", "slow.py", *words).fails_with(2)
+    assert not (here.folder / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("-n", 2), ("-i", 0), ("--sample", "5s"), ("-a", "graph"), ("--seed", 0), ("-m", "multi"), ("--no-fuse",)]
+)
+def test_a_run_that_has_ended_takes_no_options_of_runs(here: D4py, words: tuple[object, ...]) -> None:
+    here.run("run", "flow.py", "-q").succeeds()
+    line = here.run("diagnose", "last", *words).fails_with(2)
+    assert f"{words[0]} is for a workflow that is to be run" in line
+    (here.folder / "trace.csv").write_text("PE,rank,method,data,start,end\nRead1,0,process,x,1,2\n")
+    assert f"{words[0]} is for a workflow" in here.run("diagnose", "trace.csv", *words).fails_with(2)
 
 
 # What is meant is done.

@@ -113,6 +113,8 @@ def _facts(pe: PEProfile) -> list[str]:
 
 
 def _law(law: CostLaw) -> str:
+    if law.kind == "constant" and law.smallest_bytes == law.largest_bytes:
+        return f"cannot be told: all items had {size(law.largest_bytes)}"
     first, *rest = law.coefficients or (0.0,)
     factor = rest[0] if rest else 0.0
     rule = {

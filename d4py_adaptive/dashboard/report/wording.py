@@ -56,6 +56,8 @@ def moment(seconds: float) -> str:
 def law(cost: CostLaw) -> str:
     """How service time depends on the item's size."""
     first, second = (*cost.coefficients, 0.0, 0.0)[:2]
+    if cost.kind == "constant" and cost.smallest_bytes == cost.largest_bytes:
+        return f"cannot be told: all items had {figures.size(cost.largest_bytes)}"
     if cost.kind == "constant":
         said = f"{timespan(first)}, whatever the item's size"
     elif cost.kind == "linear":

@@ -17,6 +17,7 @@ from d4py_adaptive.runtime.diagnosis.processes import (
     memory_pressure,
     over_fused,
     run_sequentially,
+    taking_turns,
     thread_contention,
     too_many_processes,
 )
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     fan_out_copies,
     tiny_items,
     big_messages,
+    taking_turns,
     skewed_keys,
     serial_source,
     state,
@@ -47,6 +49,11 @@ TOO_NEAR = 0.1
 """Costs that differ by less than the model's error are the same."""
 
 FEW_CALLS = 10
+
+BUSY_BESIDE = 1.15
+
+SOME_WORKFLOW = "WORKFLOW.py"
+"""What a trace is of, in commands: traces do not say."""
 
 
 def diagnose(
@@ -73,7 +80,8 @@ def diagnose(
         warnings: what is known already that makes the profile doubtful.
     """
     figures = Figures(profile, host)
-    found = _ranked(findings(Case(figures, command_line(command, target))))
+    runs = SOME_WORKFLOW if profile.level == "foreign" else target
+    found = _ranked(findings(Case(figures, command_line(command, runs))))
     return Diagnosis(
         target=target,
         run=run,
@@ -91,8 +99,8 @@ def diagnose(
 
 
 def findings(case: Case) -> list[Found]:
-    """What the rules find, in their order."""
-    if not case.figures.pes:
+    """What the rules find, in their order; nothing in a run that took no time."""
+    if not case.figures.pes or not case.figures.wall_s:
         return []
     return [found for rule in RULES if (found := rule(case)) is not None]
 
@@ -120,7 +128,10 @@ def _healthy(figures: Figures) -> Finding:
     cores, wall = figures.cores, duration(figures.wall_s)
     used = min(1.0, figures.cpu_s / (cores * figures.wall_s)) if figures.wall_s else 0.0
     if figures.is_parallel:
-        sentence = f"Nothing limits this run unduly: it kept its {cores} cores busy for {share(used)} of {wall}."
+        beside = ", and other programs used them too" if figures.outside_load > BUSY_BESIDE else ""
+        sentence = (
+            f"Nothing limits this run unduly: it kept its {cores} cores busy for {share(used)} of {wall}{beside}."
+        )
     else:
         sentence = f"Nothing limits this run unduly: it took {wall} in one process, and several would not pay off."
     return Finding(cause="healthy", sentence=sentence, evidence={"wall_s": figures.wall_s, "cores_busy_share": used})

@@ -34,7 +34,8 @@ def limiting(figures: Figures) -> Work | None:
 def why(figures: Figures, work: Work) -> Cause:
     """Why that PE limits the run."""
     pe = figures.pes[work.pe]
-    if pe.scaling.is_source or not figures.inbound[work.pe]:
+    tells_streams = figures.profile.level != "foreign"
+    if pe.scaling.is_source or (tells_streams and not figures.inbound[work.pe]):
         return "serial_source"
     if _is_keyed(figures, pe) and pe.instances > 1 and work.busiest * pe.instances >= SKEWED:
         return "skewed_keys"
@@ -167,7 +168,7 @@ def _state(case: Case, work: Work) -> Found | None:
 
 def _freeing(case: Case, pe: PEProfile, workers: int, then_s: float) -> list[Advice]:
     """What makes a PE with state free to scale, by what was seen of that state."""
-    if pe.state.looks and not pe.state.changed:
+    if pe.state.looks and not pe.state.changed and not pe.state.unseen:
         text = (
             f"nothing {pe.pe} keeps changed in {pe.state.looks} calls: if that is always so, say that it is stateless"
         )
@@ -249,6 +250,9 @@ def _busy(figures: Figures, work: Work) -> str:
 
 
 def _each(figures: Figures, pe: str) -> str:
+    profile = figures.pes[pe]
+    if profile.setup_s > profile.split.compute_s / 2:
+        return f"{duration(profile.setup_s)} of it in preprocess and postprocess"
     service, calls = figures.pes[pe].service, figures.calls[pe]
     return f"{calls:,} calls of {duration(service.mean_s)}" if calls != 1 else f"one call of {duration(service.mean_s)}"
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from d4py_adaptive.dashboard.report.figures import share, size
 from d4py_adaptive.dashboard.text import duration
-from d4py_adaptive.runtime.diagnosis.figures import Figures
+from d4py_adaptive.runtime.diagnosis.figures import Figures, Work
 from d4py_adaptive.runtime.diagnosis.found import Case, Found, Weight, named
 from d4py_adaptive.runtime.diagnosis.limits import limiting
 from d4py_adaptive.runtime.diagnosis.what_if import Setup, sequential_s
@@ -18,11 +18,18 @@ CROWDED = 1.25
 THREADED = 1.05
 """A worker that wants so many cores has several threads at work; a run that wants so many times its cores, too many."""
 
+FEWEST_THREADS, TURNS = 3, 0.5
+"""Threads of a process, and the share of a PE's processor time that is not in the one that calls it, from which on its
+own threads do the work."""
+
 FULL = 0.85
 """From this share of the memory on, a little more input may end the run."""
 
 FAULT_S, MUCH_LOST = 0.001, 0.3
 """What fetching a page from disk takes, about, and the share of the run from which on that is what is wrong."""
+
+MANY_FAULTS = 1_000
+"""Fewer pages than that come from disk where a program is started that has not run for a while."""
 
 ALONE = 0.7
 """A PE that takes so much of the run limits it alone, whatever it shares a process with."""
@@ -38,7 +45,7 @@ def memory_pressure(case: Case) -> Found | None:
     faults = sum(worker.page_faults for worker in figures.workers.values())
     lost = min(1.0, faults * FAULT_S / (figures.wall_s * len(figures.worker_numbers))) if figures.wall_s else 0.0
     of_limit = used / limit if limit else 0.0
-    if of_limit < FULL and lost < MUCH_LOST:
+    if of_limit < FULL and (lost < MUCH_LOST or faults < MANY_FAULTS):
         return None
     biggest = max(figures.workers.values(), key=lambda worker: worker.peak_memory_bytes)
     pe = _largest_on(figures, biggest.number)
@@ -138,6 +145,42 @@ def thread_contention(case: Case) -> Found | None:
     )  # fmt: skip
     advice = (case.advice("thread_contention", text, command), case.advice("thread_contention", own, ""))
     return Found(finding, advice, Weight.WASTE)
+
+
+def taking_turns(case: Case) -> Found | None:
+    """The threads that a PE starts run Python code, of which the interpreter lets one run at a time."""
+    figures = case.figures
+    for work in sorted(figures.work.values(), key=lambda work: -work.cpu_s):
+        service = figures.pes[work.pe].service
+        hosts = {one.worker for one in figures.instances_of(work.pe)}
+        threads = max((figures.workers[host].threads for host in hosts if host in figures.workers), default=1)
+        if service.cpu_share is None or service.own_cpu_share is None or threads < FEWEST_THREADS:
+            continue
+        in_others = service.cpu_share - service.own_cpu_share
+        if in_others > TURNS * service.cpu_share and figures.cpu_s and work.cpu_s > TURNS * figures.cpu_s:
+            if service.cpu_share > THREADED:  # they do run at the same time
+                continue
+            return _turns(case, work, threads, in_others / service.cpu_share)
+    return None
+
+
+def _turns(case: Case, work: Work, threads: int, in_others: float) -> Found | None:
+    figures = case.figures
+    workers = max(figures.cores, len(figures.worker_numbers))
+    then_s = case.than(Setup(workers, freed=frozenset({work.pe})))
+    if not case.is_worth(then_s):
+        return None
+    used = figures.cpu_s / figures.wall_s if figures.wall_s else 0.0
+    sentence = (
+        f"{work.pe} has {threads} threads, which take turns on one core since they run Python code: {share(in_others)} "
+        f"of its processor time is theirs, and only {used:.1f} of {figures.cores} cores are used."
+    )
+    text = f"let {work.pe} do the work without threads, and have an instance of it on every worker"
+    finding = Finding(
+        cause="thread_contention", pe=work.pe, sentence=sentence, cost=case.cost(then_s),
+        evidence={"threads": float(threads), "in_other_threads_share": in_others, "cores": float(figures.cores)},
+    )  # fmt: skip
+    return Found(finding, (case.advice("thread_contention", text, case.command(workers), then_s),))
 
 
 def too_many_processes(case: Case) -> Found | None:

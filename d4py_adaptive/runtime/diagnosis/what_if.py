@@ -145,10 +145,25 @@ def _in_setup(figures: Figures, pe: str, setup: Setup, instances: int, groups: M
         if groups[stream.source] != groups[stream.target]:
             writing_s, reading_s = sides_s(figures, stream)
             hand_over_s += (writing_s if pe == stream.source else 0.0) + (reading_s if pe == stream.target else 0.0)
-    even = pe in setup.balanced
-    return replace(
-        figures.work[pe], hand_over_s=hand_over_s, busiest=1 / instances if even else _busiest(figures, pe, instances)
-    )
+    work = _with_setup(figures, pe, instances)
+    share = 1 / instances if pe in setup.balanced else _busiest(figures, pe, instances)
+    setup_s = _setup_each_s(figures, pe)
+    busy_s = work.compute_s + hand_over_s
+    busiest_s = setup_s + (busy_s - setup_s * instances) * share
+    return replace(work, hand_over_s=hand_over_s, busiest=busiest_s / busy_s if busy_s else share)
+
+
+def _setup_each_s(figures: Figures, pe: str) -> float:
+    """What one instance of a PE takes to be set up and wound up, which more instances do not divide."""
+    profile, compute_s = figures.pes[pe], figures.work[pe].compute_s
+    return min(profile.setup_s, compute_s) / max(1, profile.instances)
+
+
+def _with_setup(figures: Figures, pe: str, instances: int) -> Work:
+    """A PE's work if it had so many instances, each of which is set up and wound up."""
+    work, more = figures.work[pe], instances - max(1, figures.pes[pe].instances)
+    compute_s = work.compute_s + more * _setup_each_s(figures, pe)
+    return replace(work, compute_s=compute_s, cpu_s=work.cpu_s * compute_s / work.compute_s if work.compute_s else 0.0)
 
 
 def _busiest(figures: Figures, pe: str, instances: int) -> float:

@@ -1,15 +1,12 @@
 """Planted costs are found where they were planted: PEs, wires and copies that move the clock on by themselves."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from d4py_adaptive import ConsumerPE, GenericPE, IterativePE, ProducerPE
-from d4py_adaptive.errors import WorkflowError
 from d4py_adaptive.mappings import meter
-from d4py_adaptive.mappings.assembly import RESULTS
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.mappings.meter import Laps
@@ -177,11 +174,8 @@ def test_very_quick_calls_in_a_row_are_told_apart_by_those_that_are_timed(make_b
     for counter in counters(bench).values():
         sketch = bench.board.sketch([r.label for r in bench.job.plan.instances].index(counter.label))
         assert 20_000 - 2 * meter._FEW < sum(sketch) <= 20_000
-        assert ALL_TIMED < counter.timed < 2_000
+        assert meter.ALWAYS_TIMED < counter.timed < 2_000
         assert counter.longest_s == pytest.approx(found[counter.label] / 1e9, rel=0.01)
-
-
-ALL_TIMED = meter.ALWAYS_TIMED
 
 
 def test_a_source_that_writes_everything_in_one_call(make_bench: Make, stages: Any) -> None:
@@ -276,11 +270,13 @@ def test_a_wait_for_room_that_lasts_is_on_the_board(make_bench: Make, clock: Man
 
 def test_who_reads_faster_than_items_come_is_starved(make_bench: Make, clock: ManualClock) -> None:
     bench = make_bench([Source(10 * MS), Sink(MS)], CHAIN[:1], [("Source0", (0,)), ("Sink1", (1,))], inputs=20)
-    while bench.workers[1].step():
-        pass
-    bench.run()
+    sender, receiver = bench.workers
+    while not receiver.finished:
+        receiver.step()
+        sender.step()
+        bench.deliver()
     of = counters(bench)
-    assert of["Sink1[0]"].starved_s == pytest.approx(0.2, rel=0.15)
+    assert of["Sink1[0]"].starved_s == pytest.approx(0.2)
     assert of["Sink1[0]"].busy_s == pytest.approx(0.02)
     assert of["Source0[0]"].starved_s == of["Source0[0]"].blocked_s == 0
 
@@ -462,7 +458,7 @@ def test_processor_time_is_told_from_time_that_a_pe_waits_outside(
     make_bench: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cpu = ManualClock()
-    monkeypatch.setattr(Laps.__init__, "__defaults__", (True, cpu))
+    monkeypatch.setattr(Laps.__init__, "__defaults__", (True, cpu, cpu))
 
     class Waits(Sink):
         def _process(self, data: Any) -> None:
@@ -485,12 +481,32 @@ def test_processor_time_is_told_from_time_that_a_pe_waits_outside(
         assert of[label].cpu_of_s <= of[label].busy_s
 
 
+@pytest.mark.parametrize("cost_us", [50, 700, 5_000])
+def test_processor_time_is_measured_of_pes_that_write_at_the_end_of_each_call(
+    make_bench: Make, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, cost_us: int
+) -> None:
+    cpu = ManualClock()
+    monkeypatch.setattr(Laps.__init__, "__defaults__", (True, cpu, cpu))
+
+    class Half(Work):
+        def _process(self, data: Any) -> None:
+            CLOCK.advance(cost_us * US)
+            cpu.advance(cost_us * US // 2)
+            self.write("output", [data])
+
+    bench = make_bench([Source(), Half(), Sink()], CHAIN, [("Source0 Half1 Sink2", (0,))], inputs=1_000)
+    bench.run()
+    of = counters(bench)["Half1[0]"]
+    assert of.cpu_of_s > 0.005 * of.busy_s
+    assert of.cpu_s / of.cpu_of_s == pytest.approx(0.5)
+
+
 def test_a_look_that_begins_below_a_quick_call_measures_nobody_wrongly(
     make_bench: Make, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A PE that waits outside, before one that computes and writes in the middle of its call."""
     cpu = ManualClock()
-    monkeypatch.setattr(Laps.__init__, "__defaults__", (True, cpu))
+    monkeypatch.setattr(Laps.__init__, "__defaults__", (True, cpu, cpu))
 
     class Fetches(Source):
         def _process(self, inputs: Any) -> Any:
@@ -517,7 +533,7 @@ def test_a_look_that_begins_below_a_quick_call_measures_nobody_wrongly(
 
 def test_a_move_keeps_the_sums(make_bench: Make, clock: ManualClock) -> None:
     stages = [("Lists0", (0,)), ("Sink1", (1,))]
-    bench = make_bench([Lists(2 * US), Sink(7 * US)], CHAIN[:1], stages, inputs=40, wire=Slow())
+    bench = make_bench([Lists(2 * US), Sink(2 * MS)], CHAIN[:1], stages, inputs=60, wire=Slow())
     at = 1
     for _ in range(30):
         for worker in bench.workers:
@@ -540,9 +556,9 @@ def test_a_move_keeps_the_sums(make_bench: Make, clock: ManualClock) -> None:
     bench.run()
     of = counters(bench)
     assert bench.workers[0].moves[1] > 10
-    assert compute_us(bench) == {"Lists0[0]": 80, "Sink1[0]": 280}
-    assert (of["Sink1[0]"].items_in, of["Sink1[0]"].item) == (40, 40)
-    assert bench.board.timeline(1)[0] > 0
+    assert compute_us(bench) == {"Lists0[0]": 120, "Sink1[0]": 120_000}
+    assert (of["Sink1[0]"].items_in, of["Sink1[0]"].item, of["Sink1[0]"].timed) == (60, 60, 60)
+    assert sum(bench.board.sketch(1)) == 60
 
 
 class Observed:
@@ -553,11 +569,6 @@ class Observed:
     def line(self, instance: str, text: str) -> None: ...
 
     def event(self, event: Any) -> None: ...
-
-
-@dataclass
-class Kept:
-    board: Any = None
 
 
 @pytest.fixture
@@ -594,9 +605,8 @@ def test_whatever_the_toy_mapping_does_the_sums_are_kept(
         return
     for pe, calls, cost_s in (("Lists0", 60, 2e-6), ("Work1", 60, 30e-6), ("Work2", 60, 5e-6), ("Sink3", 120, 7e-6)):
         busy_s = sum(c.busy_s for c in of.values() if c.pe == pe)
-        assert busy_s == pytest.approx(calls * cost_s, rel=0.5)
-        assert busy_s >= calls * cost_s
-    assert sum(c.serialise_s for c in of.values() if c.pe == "Lists0") >= 60 * 3e-6
+        assert calls * cost_s <= busy_s < calls * (cost_s + 2e-6)
+    assert sum(c.serialise_s for c in of.values()) > 60 * 3e-6
 
 
 @pytest.mark.parametrize("in_a_row", [False, True])

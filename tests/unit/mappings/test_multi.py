@@ -184,7 +184,7 @@ def test_what_pes_need_is_imported_once_before_the_fork(make_job: Make) -> None:
     job = make_job([numbers, scale], [(0, "output", 1, "input")])
     assert starting._preloads(job) == ["colorsys", "d4py_no_such_module", "sndhdr_not_there"]
     sys.modules.pop("colorsys", None)
-    starting._import_what_pes_need(job)
+    starting.import_what_pes_need(job)
     assert "colorsys" in sys.modules
 
 

@@ -82,9 +82,9 @@ def test_probed_again_when_the_machine_changed(kept: Kept) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"{", "holds no hostprofile that can be read"),
-        (b"", "holds no hostprofile that can be read"),
-        (b"\xff\xfe", "holds no hostprofile that can be read"),
+        (b"{", "holds no host profile that can be read"),
+        (b"", "holds no host profile that can be read"),
+        (b"\xff\xfe", "holds no host profile that can be read"),
         (b'{"schema_version": 99}', "of schema version 99"),
         (b'{"schema_version": 1, "fingerprint": "of another"}', "is of another machine"),
     ],

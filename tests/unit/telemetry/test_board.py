@@ -42,7 +42,7 @@ def test_what_is_written_is_read(workflow: Workflow, plan: Plan, tmp_path: Path,
         label="Show1[0]", pe="Show1", index=0, state=State.PROCESS, item=11, items_in=15, items_out=16, bytes_in=17,
         bytes_out=18, busy_s=1.0, blocked_s=2.5, skipped=19, retried=20, pid=12, streams={}, serialise_s=1.5,
         codec_s=2.0, starved_s=3.0, others_s=3.5, overhead_s=4.0, life_s=4.5, timed=13, longest_s=0.5, cpu_s=5.0,
-        cpu_of_s=5.5, setup_s=6.0,
+        cpu_of_s=5.5, setup_s=6.0, own_cpu_s=6.5,
     )  # fmt: skip
     assert (other.label, other.state, other.items_in) == ("Show1[1]", State.NEW, 0)
 

@@ -68,6 +68,21 @@ def test_an_attribute_that_is_no_size_is_passed_over() -> None:
     assert payload_bytes(Odd()) == FLAT
 
 
+class Touchy:
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(f"no {name}")
+
+
+class Negative:
+    nbytes = -5
+
+
+def test_what_raises_when_it_is_asked_is_passed_over() -> None:
+    assert payload_bytes(Touchy()) == FLAT
+    assert payload_bytes([Touchy(), b"x" * 100]) == 2 * FLAT + 100
+    assert payload_bytes(Negative()) == 0
+
+
 def test_long_lists_are_judged_by_their_beginning() -> None:
     class Counted(list[bytes]):
         seen = 0
