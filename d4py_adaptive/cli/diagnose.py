@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d4py_adaptive.cli import running
-from d4py_adaptive.errors import InputError
+from d4py_adaptive.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from d4py_adaptive.telemetry.diagnosis import Diagnosis
@@ -80,7 +80,12 @@ def _run_named(home: Path, name: str) -> RunDirectory | None:
     path = Path(name)
     if (path / "run.json").is_file():
         return RunDirectory(path.resolve())
-    if path.exists() or name.endswith(".py") or not (name == "last" or re.fullmatch(r"[0-9a-f.-]*\d[0-9a-f.-]*", name)):
+    if (
+        path.exists()
+        or name.endswith(".py")
+        or Path(f"{name}.py").exists()
+        or not (name == "last" or re.fullmatch(r"[0-9a-f.-]*\d[0-9a-f.-]*", name))
+    ):
         return None
     return find_run(home, name)
 
@@ -125,7 +130,7 @@ def _of_workflow(options: argparse.Namespace, target: str) -> Diagnosis:
     with _standard_output_kept():
         loaded = running.load_workflow(options, target)
         run_options = replace(run_options, by_value=loaded.by_value, workflow=loaded.name)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in `d4py run`
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in `d4py run`
         with TerminalView(options.quiet, lines_to=sys.stderr) as view:
             for note in notes:
                 view.note(note)
@@ -136,6 +141,7 @@ def _of_workflow(options: argparse.Namespace, target: str) -> Diagnosis:
                 view,
                 lambda workflow: doubts.extend(doubts_on_kept(d4py_home(), workflow)),
             )
+    signal.signal(signal.SIGINT, before)
     return examine_run(finished.directory, doubts, _note)
 
 
@@ -173,9 +179,22 @@ def _report(options: argparse.Namespace, diagnosis: Diagnosis) -> None:
     for name, text in _FILES.items():
         path = getattr(options, name)
         if path is not None and path != "-":
-            Path(path).write_text(text(diagnosis), encoding="utf-8")
+            _write(Path(path), text(diagnosis), f"d4py diagnose {diagnosis.run} --{name} FILE" if diagnosis.run else "")
             if not options.quiet:
                 print(f"written: {path}", file=sys.stderr)
+
+
+def _write(path: Path, text: str, again: str) -> None:
+    """Write a report.
+
+    Raises:
+        RunError: it cannot be written; the message says how to have it written elsewhere.
+    """
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        hint = f"; the run is kept: {again}" if again else ""
+        raise RunError(f"{path} cannot be written: {error.strerror}{hint}") from error
 
 
 def _html(diagnosis: Diagnosis) -> str:

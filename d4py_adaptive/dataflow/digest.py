@@ -166,6 +166,7 @@ class _Walk:
             return head + _text(reduced)
         self._kept.append(reduced)
         maker, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        state = {} if state is None else state  # exceptions have either, depending on who has looked at them
         if getattr(maker, "__name__", "") in _PLAIN_MAKERS:
             maker, arguments = None, arguments[1:]
         ordered = [maker, *arguments, items and list(items)]

@@ -399,7 +399,7 @@ class Instance:
             if self.probe is not None and replica.laps.looking:
                 self._aside(self._show, self.probe, item, (*fused, *queued))
             if queued:
-                if not atomic:
+                if not (atomic and flat_bytes(item)):
                     replica.laps.switch(replica.laps.running)  # what follows is work on the item
                 is_alone = not (atomic or fused or others == UNKNOWN) and unshared(item, others + 1)
                 here = replica.worker.post(self, item, queued, is_alone, goes_on=others != 0)

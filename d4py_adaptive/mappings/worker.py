@@ -97,9 +97,8 @@ class Worker:
         self.outbox = Outbox(job, self._send, self._lap)
         self._instances: dict[int, Instance] = {}
         self._untold: dict[tuple[int, int], tuple[Inlet, Replica]] = {}
-        self._flush_at_ns = 0
         self._unpublished = False
-        self._publish_at_ns = 0
+        self._flush_at_ns = self._publish_at_ns = 0
         self._sample = Sample.of(job)
         self.usage = Usage(number, job.clock)
         assembly = Assembly(self, board)
@@ -218,7 +217,7 @@ class Worker:
             is_alone: whether nobody but the caller sees the item, and these are all its readers.
             goes_on: whether the PE's call goes on, and may write nothing more for long.
 
-        The lap that lasts counts as work on the item, and ends.
+        The lap that lasts counts as work on the item, and ends; a small value's begins here.
 
         Raises:
             WireError: the item cannot be encoded.
@@ -241,6 +240,8 @@ class Worker:
             workers = [self.where[outlet.receiver] for outlet, _ in elsewhere]
             keep = partial(self._links.keep, workers=workers, is_alone=is_alone and not here)
             laps = sender.replica.laps
+            if is_flat:
+                laps.switch(laps.running)
             encoded = self.wire.encode(item, keep)
             laps.serialised(sender)
             sender.bytes_out += encoded.nbytes

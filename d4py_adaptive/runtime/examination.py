@@ -42,7 +42,7 @@ def examine_run(run: RunDirectory, warnings: Sequence[str] = (), note: Note | No
     if profile.host != here.fingerprint:
         found.append("the run was on another machine, or this one has changed; its advice is for that one")
     if record.state != "completed":
-        found.append(f"the run {record.state}; the figures are of what it did until then")
+        found.append(f"the run {_how_it_ended(record.state)}; the figures are of calls that had ended by then")
     if record.sample:
         found.append(f"a part of the input alone: {record.sample}")
     return diagnose(
@@ -52,9 +52,14 @@ def examine_run(run: RunDirectory, warnings: Sequence[str] = (), note: Note | No
         run=run.id,
         command=shlex.join([PurePath(word).name if i == 0 else word for i, word in enumerate(record.argv)]),
         plan_notes=run.read_plan().notes,
+        is_whole=record.state == "completed",
         environment=record.environment,
         warnings=found,
     )
+
+
+def _how_it_ended(state: str) -> str:
+    return {"interrupted": "was interrupted", "running": "has not ended"}.get(state, state)
 
 
 def _why_none(state: str) -> str:

@@ -150,12 +150,10 @@ class _Recorder:
         self.dead_letters = 0
         self.usage: list[MappingType[str, Any]] = []
         self.found: dict[tuple[str, int], MappingType[str, Any]] = {}
-        self.started_ns = 0
         self.preload_s = 0.0
         self.codes: dict[str, str] = {}
 
     def started(self) -> None:
-        self.started_ns = monotonic_ns()
         self._view.started(self._directory, self._plan, lambda: list(self._board.read()))
         if self._job.metered:  # as it is now: files may be edited while a run goes on
             self.codes = {node.id: code_digest(node.prototype) for node in self._job.workflow.nodes}
@@ -261,15 +259,16 @@ def _profile(
     options: RunOptions,
 ) -> Profile:
     """What the run measured."""
-    now_ns = monotonic_ns()
+    whole_s = (monotonic_ns() - job.origin_ns) / 1e9 - recorder.preload_s
+    lived_s = max((usage["wall_s"] for usage in recorder.usage), default=0.0)
     where = Circumstances(
         workflow=options.workflow,
         mapping=options.mapping,
         host=this_machine().fingerprint,
         cores=usable_cores(),
         memory_bytes=usable_memory_bytes(),
-        wall_s=(now_ns - (recorder.started_ns or now_ns)) / 1e9,
-        start_s=max(0.0, ((recorder.started_ns or now_ns) - job.origin_ns) / 1e9 - recorder.preload_s),
+        wall_s=lived_s or whole_s,
+        start_s=max(0.0, whole_s - lived_s) if lived_s else 0.0,
         preload_s=recorder.preload_s,
         recorded_at_s=wall_time_s(),
         codes=recorder.codes,

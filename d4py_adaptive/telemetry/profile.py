@@ -315,8 +315,8 @@ class Profile(Saved, frozen=True, kw_only=True):
         mapping: how the last one was enacted.
         cores: cores it might use.
         memory_bytes: memory it might use.
-        wall_s: how long it took, from its workers' start to their end.
-        start_s: how long it took until they were up, without `preload_s`.
+        wall_s: how long it took, as long as the worker that lived longest.
+        start_s: how long it took beside, to start workers and to end them, without `preload_s`.
         preload_s: importing what PEs name in `preload` before workers are started; in one process it is part of the
             first calls instead.
         recorded_at_s: when, in seconds since the epoch.

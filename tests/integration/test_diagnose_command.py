@@ -16,6 +16,8 @@ from d4py_adaptive.telemetry.diagnosis import Diagnosis
 from d4py_adaptive.telemetry.profile import Profile
 from d4py_adaptive.telemetry.saved import read_saved, read_saved_file
 
+pytestmark = pytest.mark.usefixtures("on_known_machine")
+
 SCHEMA = Path(__file__).parents[2] / "docs" / "diagnosis.schema.json"
 DOUBLING, UNRULY, BUSY = FLOWS / "doubling.py", FLOWS / "unruly.py", FLOWS / "booked.py"
 MAPPINGS = {"simple": ("simple",), "multi": ("multi", "-n", 2, "--no-fuse"), "toy": ("toy", "-n", 2)}
@@ -275,6 +277,7 @@ def test_a_run_folder_that_lacks_a_part(d4py: D4py) -> None:
 
 
 def test_a_home_that_cannot_be_written(d4py: D4py) -> None:
+    shutil.rmtree(d4py.home)
     d4py.home.write_text("a file")
     assert "set D4PY_HOME to a folder that can" in d4py.run("diagnose", DOUBLING).fails_with(2)
     d4py.home.unlink()

@@ -14,6 +14,8 @@ from d4py_adaptive.testing.comparing import Trial, differences, reference_of
 from d4py_adaptive.testing.drafts import RandomGraph
 from d4py_adaptive.testing.random_graphs import random_graph
 
+pytestmark = pytest.mark.usefixtures("on_known_machine")
+
 UNRULY = FLOWS / "unruly.py"
 HOWS = ("off", "counters", "full")
 GRAPHS = 30

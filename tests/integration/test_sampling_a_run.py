@@ -12,6 +12,8 @@ from d4py_adaptive.telemetry.diagnosis import Diagnosis
 from d4py_adaptive.telemetry.profile import Profile
 from d4py_adaptive.telemetry.saved import read_saved
 
+pytestmark = pytest.mark.usefixtures("on_known_machine")
+
 SAMPLED = FLOWS / "sampled.py"
 MAPPINGS = {
     "simple": ("simple",),

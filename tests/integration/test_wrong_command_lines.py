@@ -101,7 +101,7 @@ def build(*words: object) -> tuple[object, ...]:
 
 
 OF_THE_COMMAND = {
-    "mistyped verb": (("rnu", "flow.py"), "unknown verb 'rnu'; did you mean 'run'?; verbs: run, runs"),
+    "mistyped verb": (("rnu", "flow.py"), "unknown verb 'rnu'; did you mean 'run'?; verbs: run, diagnose, runs"),
     "mistyped mapping as verb": (("mutli", "flow.py"), "did you mean 'multi'?"),
     "mapping there is not": (("mpi9", "flow.py"), "mappings: multi, simple, toy"),
     "no verb": (("flow.py", "-i", 3), "a verb comes first; type: d4py run flow.py -i 3"),

@@ -50,6 +50,9 @@ TOO_NEAR = 0.1
 
 FEW_CALLS = 10
 
+HARDLY_ANY_S = 0.1
+"""In runs that took less, what is measured is mostly how processes start and end."""
+
 BUSY_BESIDE = 1.15
 
 SOME_WORKFLOW = "WORKFLOW.py"
@@ -64,6 +67,7 @@ def diagnose(
     run: str = "",
     command: str = "",
     plan_notes: Sequence[str] = (),
+    is_whole: bool = True,
     environment: Mapping[str, str] | None = None,
     warnings: Sequence[str] = (),
 ) -> Diagnosis:
@@ -76,19 +80,20 @@ def diagnose(
         run: id of the run.
         command: the command line it was started with.
         plan_notes: why its plan was as it was.
+        is_whole: whether the run came to its end; if not, nothing is predicted.
         environment: versions of what it ran on.
         warnings: what is known already that makes the profile doubtful.
     """
     figures = Figures(profile, host)
     runs = SOME_WORKFLOW if profile.level == "foreign" else target
-    found = _ranked(findings(Case(figures, command_line(command, runs))))
+    found = _ranked(findings(Case(figures, command_line(command, runs), is_whole)))
     return Diagnosis(
         target=target,
         run=run,
         verdict=found[0].finding if found else _healthy(figures),
         findings=tuple(each.finding for each in found),
         advice=_advice(found),
-        alternatives=alternatives(figures),
+        alternatives=alternatives(figures) if is_whole else (),
         warnings=(*warnings, *_doubts(figures)),
         profile=profile,
         host=host,
@@ -99,10 +104,11 @@ def diagnose(
 
 
 def findings(case: Case) -> list[Found]:
-    """What the rules find, in their order; nothing in a run that took no time."""
+    """What the rules find, in their order; in a run that took hardly any time, only whether processes were worth it."""
     if not case.figures.pes or not case.figures.wall_s:
         return []
-    return [found for rule in RULES if (found := rule(case)) is not None]
+    rules = RULES if case.figures.total_s >= HARDLY_ANY_S else (memory_pressure, run_sequentially)
+    return [found for rule in rules if (found := rule(case)) is not None]
 
 
 def _ranked(found: list[Found]) -> list[Found]:

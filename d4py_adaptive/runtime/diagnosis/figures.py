@@ -92,7 +92,11 @@ class Figures:
 
     def _work_of(self, pe: str, instances: list[InstanceProfile]) -> Work:
         compute_s = sum(one.split.compute_s * self._on_core[one.worker] for one in instances)
-        cpu_s = sum(self._cpu_share(one) * self._cpu_scale[one.worker] * one.split.compute_s for one in instances)
+        cpu_s = sum(
+            one.split.compute_s
+            * min(self._cpu_share(one) * self._cpu_scale[one.worker], max(1.0, self._cpu_share(one)))
+            for one in instances
+        )
         busy = [self.busy_s(one) for one in instances]
         compute_s = max(compute_s, min(cpu_s, sum(one.split.compute_s for one in instances)))
         beside_s = sum(hand_over_s(one.split) * self._on_core[one.worker] for one in instances)
@@ -167,15 +171,13 @@ class Figures:
 
     @cached_property
     def _cpu_scale(self) -> dict[int, float]:
-        """By worker, what keeps its instances' processor time within its own: short looks miss waits for a core."""
+        """By worker, what makes its instances' processor time its own: looks are few, and waits for a core long."""
         used = dict.fromkeys(self.worker_numbers, 0.0)
         for one in self.instances:
             beside_s = hand_over_s(one.split) * self._on_core[one.worker]
             used[one.worker] += self._cpu_share(one) * one.split.compute_s + beside_s
         measured = {number: worker.cpu_s for number, worker in self.workers.items() if worker.cpu_s}
-        return {
-            number: min(1.0, measured.get(number, cpu_s) / cpu_s) if cpu_s else 1.0 for number, cpu_s in used.items()
-        }
+        return {number: measured.get(number, cpu_s) / cpu_s if cpu_s else 1.0 for number, cpu_s in used.items()}
 
     @cached_property
     def wanted_cores(self) -> dict[int, float]:

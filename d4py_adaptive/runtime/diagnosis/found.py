@@ -46,10 +46,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a rule is asked about: a run, and how it was called."""
+    """What a rule is asked about: a run, how it was called, and whether it came to its end."""
 
     figures: Figures
     command: CommandLine
+    is_whole: bool = True
 
     def cost(self, then_s: float) -> float:
         """The share of the run that a way that takes `then_s` would save."""
@@ -69,7 +70,7 @@ class Case:
 
         No gain is above what the cores allow for the work that there is.
         """
-        if not then_s or not self.figures.total_s:
+        if not (then_s and self.figures.total_s and self.is_whole):
             return Advice(cause=cause, text=text, command=command)
         most = max(1.0, self.most_gain)
         gain = min(self.figures.total_s / then_s, most)

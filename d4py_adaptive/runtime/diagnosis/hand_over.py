@@ -71,7 +71,7 @@ def under_fused(case: Case) -> Found | None:
     workers, how = len(figures.worker_numbers), "let PEs share stages"
     if case.command.has("--no-fuse"):
         how = "leave out --no-fuse"
-    elif figures.is_parallel:
+    elif figures.is_parallel and figures.profile.mapping != "toy":
         how = "leave out the workflow's partitions (graph.partitions)"
     command = case.command(workers, without=("--no-fuse",))
     advice = [case.advice("under_fused", how, command, then_s), *_sequential(case, "under_fused")]

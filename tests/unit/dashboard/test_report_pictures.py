@@ -248,7 +248,14 @@ def test_a_graph_with_a_loop_is_drawn() -> None:
 @pytest.mark.parametrize(
     ("cost", "said"),
     [
-        (CostLaw(kind="constant", coefficients=(0.01,), error=0.1, samples=5), "10.0 ms, whatever the item's size"),
+        (
+            CostLaw(kind="constant", coefficients=(0.01,), error=0.1, samples=5, smallest_bytes=1, largest_bytes=9),
+            "10.0 ms, whatever the item's size",
+        ),
+        (
+            CostLaw(kind="constant", coefficients=(0.01,), error=0.1, samples=5, smallest_bytes=9, largest_bytes=9),
+            "cannot be told: all items had 9 B",
+        ),
         (
             CostLaw(kind="linear", coefficients=(0.01, 1e-9), error=0.1, samples=5, largest_bytes=1000),
             "10.0 ms + 1.0 ms per MB",

@@ -397,3 +397,9 @@ def test_digests_do_not_depend_on_the_hash_seed(seed):
         timeout=60,
     )
     assert out.stdout == digest(eval(value)).hex()
+
+
+def test_that_somebody_looked_at_an_exception_does_not_count():
+    seen, unseen = ValueError("an item"), ValueError("an item")
+    assert seen.__dict__ == {}  # from now on it has a state when it is pickled
+    assert digest(seen) == digest(unseen)

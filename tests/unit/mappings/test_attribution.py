@@ -334,6 +334,32 @@ def test_encoding_and_decoding_is_neither_s_own_code(make_bench: Make) -> None:
 STREAM = "Lists0.output->Sink1.input"
 
 
+@pytest.mark.parametrize("item", [7, "short", "x" * 5_000, ("x" * 300, 1), [1]], ids=lambda item: repr(item)[:9])
+@pytest.mark.parametrize("grouping", [None, "all", "global"])
+@pytest.mark.parametrize("returns", [True, False])
+def test_work_before_a_write_is_the_pe_s_own_whatever_it_writes(
+    make_bench: Make, item: Any, grouping: Any, returns: bool
+) -> None:
+    class Writes(Source):
+        def _process(self, inputs: Any) -> Any:
+            CLOCK.advance(100 * US)
+            if returns:
+                return item
+            return self.write("output", item)
+
+    sink = Sink(10 * US)
+    if grouping:
+        sink.inputconnections["input"]["grouping"] = grouping
+    stages = [("Writes0", (0,)), ("Sink1", (0, 1))]
+    bench = make_bench([Writes(), sink], CHAIN[:1], stages, inputs=50, wire=Slow())
+    bench.run()
+    of = counters(bench)
+    assert of["Writes0[0]"].busy_s == pytest.approx(5e-3)
+    assert of["Writes0[0]"].serialise_s <= 50 * 3e-6 + 1e-9
+    copies = 2 if grouping == "all" else 1
+    assert of["Sink1[0]"].busy_s + of["Sink1[1]"].busy_s == pytest.approx(copies * 50 * 10e-6)
+
+
 def test_small_values_are_encoded_together_at_their_sender_s_expense(make_bench: Make) -> None:
     stages = [("Burst0", (0,)), ("Sink1", (1,))]
     bench = make_bench([Burst(200), Sink()], CHAIN[:1], stages, wire=Slow(), flat_items=10)

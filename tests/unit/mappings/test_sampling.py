@@ -17,8 +17,6 @@ S = 10**9
 class Source(ProducerPE):
     """Writes `burst` numbers per call, each of which takes a millisecond of the clock."""
 
-    clock: Any = None
-
     def __init__(self, burst: int = 1) -> None:
         super().__init__()
         self.burst = burst
