@@ -97,7 +97,7 @@ class Assembly:
             if job.instrument is not None:
                 instance.probe = job.instrument.probe(ref.pe, ref.index, job.origin_ns)
                 replica.has_probes = True
-                replica.laps.look_share = PROBED_LOOK_SHARE
+                replica.laps.look_share, replica.laps.look_cost_ns = PROBED_LOOK_SHARE, 0
             replica.instances[ref.pe] = instance
         for instance in replica.instances.values():
             for port in job.workflow.by_id[instance.ref.pe].outputs:

@@ -228,11 +228,14 @@ class Instance:
             replica.enter_random(self.random)
         row[_ITEM] = self.calls
         row[_STATE] = state
-        told_apart = laps.is_on and not (laps.pooling and self.probe is None)
-        if told_apart:
+        told_apart = laps.is_on and (not laps.pooling or self.probe is not None)
+        if told_apart and (caller is None or laps.looking):
             start = laps.switch(self)
-        else:
-            laps.running = self
+        elif told_apart and caller is not None:  # the same, written out: this is done for every item
+            start = laps.clock()
+            caller.compute_ns += start - laps.lap_ns
+            laps.lap_ns = start
+        laps.running = self
         try:
             function(*inputs)
         except NOT_FAILURES:
@@ -243,12 +246,15 @@ class Instance:
             self.fail(method, port, error)
         finally:
             row[_STATE] = _IDLE
-            if told_apart:
+            if told_apart and (laps.looking or laps.pooling or self.probe is not None):
                 end = laps.switch(caller)
                 if self.probe is not None:
                     self.probe.span(method, start, end)
-            else:
-                laps.running = caller
+            elif told_apart:
+                end = laps.clock()
+                self.compute_ns += end - laps.lap_ns
+                laps.lap_ns = end
+            laps.running = caller
             if self.random is not None:
                 replica.leave_random()
         if replica.worker.aborted:

@@ -141,6 +141,7 @@ class Laps:
         running: the instance whose code runs; None for the runtime's own work.
         looking: whether a look lasts.
         look_share: one in so many nanoseconds may be spent on looks.
+        look_cost_ns: what a look costs beside what is measured: small values go the long way meanwhile.
         change_ns: when the next look may begin, or this one end.
         overhead_ns: the runtime's own work in the replica's turns.
         starved_ns: waiting for items.
@@ -153,9 +154,9 @@ class Laps:
 
     __slots__ = (
         "_cpu_clock", "_cpu_ns", "_cpu_read_ns", "_left_ns", "_look_began_ns", "_own_cpu_clock", "_own_cpu_ns",
-        "_random", "_spent_ns", "born_ns", "change_ns",
-        "clock", "ended_ns", "is_on", "is_starved", "lap_ns", "look_share", "looking", "others_ns", "overhead_ns",
-        "pool_ns", "pooling", "running", "sampling", "starved_ns", "woken_ns",
+        "_random", "_spent_ns", "born_ns", "change_ns", "clock", "ended_ns", "is_on", "is_starved", "lap_ns",
+        "look_cost_ns", "look_share", "looking", "others_ns", "overhead_ns", "pool_ns", "pooling", "running",
+        "sampling", "starved_ns", "woken_ns",
     )  # fmt: skip
 
     def __init__(
@@ -169,7 +170,7 @@ class Laps:
         self.is_on = is_on
         self.running: Instance | None = None
         self.looking = False
-        self.look_share = 400
+        self.look_share, self.look_cost_ns = 400, 20_000
         self.overhead_ns = self.starved_ns = self.others_ns = self.pool_ns = 0
         self.pooling = self.sampling = False
         self.born_ns = self._left_ns = self.lap_ns = clock() if is_on else 0
@@ -319,7 +320,7 @@ class Laps:
         """
         now = self.switch(self.running)
         self.looking = False
-        pause_ns = max(_LOOK_NS // 4, self.look_share * self._spent_ns)
+        pause_ns = max(_LOOK_NS // 4, self.look_share * (self.look_cost_ns + self._spent_ns))
         self._random = _next_random(self._random)
         self.change_ns = now + pause_ns // 2 + self._random % pause_ns
 

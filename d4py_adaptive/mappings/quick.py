@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from d4py_adaptive.mappings.instance import Instance
     from d4py_adaptive.mappings.replica import Replica
 
-TELL_APART_NS = 50_000
+TELL_APART_NS = 100_000
 """Where an item takes less, from the first to the last of fused PEs, their time is told apart on a sample of items."""
 
 _ITEM, _STATE = int(Field.ITEM), int(Field.STATE)

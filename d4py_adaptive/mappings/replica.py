@@ -33,6 +33,12 @@ WORTH_A_LOOK_NS = 20_000
 
 LOOK_AGAIN_NS = 1_000_000
 
+LOOKED_AT = 16
+"""So many items that one call writes are looked at, at least: they may go to different places."""
+
+LATE_NS = 5_000_000
+"""A look that is so late is begun in the middle of a call: it may be the only one."""
+
 RUN_NS, RUN_CALLS = 500_000, 1024
 """Small values are processed one after the other, without looking left or right, for so long, or so many of them."""
 
@@ -107,6 +113,7 @@ class Replica:
         self._waiting: Callable[[], bool] | None = None
         self._idle = False
         self._looked_late = False
+        self._looked_at = 0
         self._random: list[RandomScope] = []
         self._writes = 0
         self._turn_ends_ns = 0
@@ -297,6 +304,7 @@ class Replica:
         """Look at the next call, with all that comes of it, if that may tell something."""
         if self.has_probes or self.service_ns >= WORTH_A_LOOK_NS or not self.service_ns or len(self.instances) == 1:
             self.laps.look(now)
+            self._looked_at = 0
         else:
             self.laps.change_ns = now + LOOK_AGAIN_NS
 
@@ -328,10 +336,12 @@ class Replica:
         """Let the others have their turn when this one was long."""
         self._writes += 1
         restless, now = self.worker.restless, self.clock()
+        if self.laps.looking:
+            self._looked_at += 1
         if now >= self.laps.change_ns:  # in the middle of a call that may be the only one of its PE
-            if self.laps.looking:
+            if self.laps.looking and self._looked_at >= LOOKED_AT:
                 self.laps.look_away()
-            elif self.laps.running is not None:
+            elif not self.laps.looking and self.laps.running and now >= self.laps.change_ns + LATE_NS:
                 self._consider_look(now)
                 self._looked_late = self.laps.looking
         if self._writes >= TURN_WRITES or now >= self._turn_ends_ns or (restless is not None and restless()):

@@ -10,7 +10,8 @@ from d4py_adaptive.dataflow.fingerprint import code_digest, workflow_fingerprint
 from d4py_adaptive.dataflow.workflow import Workflow
 from d4py_adaptive.errors import InputError
 from d4py_adaptive.runtime.diagnosis.diagnose import diagnose
-from d4py_adaptive.runtime.host import known_host, this_machine
+from d4py_adaptive.runtime.host import known_host
+from d4py_adaptive.runtime.machine import this_machine
 from d4py_adaptive.runtime.profiles import all_kept, machine_of, staleness
 from d4py_adaptive.telemetry.diagnosis import Diagnosis
 from d4py_adaptive.telemetry.profile import Profile
@@ -67,6 +68,8 @@ def _why_none(state: str) -> str:
         return "it has not ended yet"
     if state == "died":
         return "its process was killed before it could write one"
+    if state == "failed":
+        return "it ended by an error of the system, or of d4py, before it could write one"
     return "it was made with --profile off, or by an earlier version of d4py; run it again"
 
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import platform
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 from d4py_adaptive.clock import Clock, monotonic_ns, wall_time_s
-from d4py_adaptive.dataflow.resources import usable_cores, usable_memory_bytes
 from d4py_adaptive.errors import InputError
 from d4py_adaptive.profiler.host import Machine, probe_host
 from d4py_adaptive.runtime.host_probes import NOT_HERE, host_probes, parts_not_here
+from d4py_adaptive.runtime.machine import this_machine
 from d4py_adaptive.telemetry.profile import HostProfile
 from d4py_adaptive.telemetry.saved import read_saved_file
 
@@ -46,33 +43,6 @@ def known_host(home: Path, *, refresh: bool = False, note: Note | None = None) -
 
 def _warn(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=2)
-
-
-def this_machine() -> Machine:
-    """What this machine is, and what this process may use of it."""
-    return Machine(
-        name=platform.node(),
-        processor=processor(),
-        cores=usable_cores(),
-        memory_bytes=usable_memory_bytes(),
-        system=f"{platform.system()} {platform.release()}",
-        python=f"{platform.python_implementation()} {platform.python_version()}",
-        package=version("d4py_adaptive"),
-    )
-
-
-@cache
-def processor(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The model of the processor, or at least its kind."""
-    try:
-        with cpuinfo.open() as lines:  # no further than needed: it has a page for every core
-            for line in lines:
-                name, _, value = line.partition(":")
-                if name.strip() == "model name":
-                    return value.strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def probed(machine: Machine, clock: Clock = monotonic_ns) -> HostProfile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from d4py_adaptive.dataflow.counts import InstanceCount
 from d4py_adaptive.dataflow.fingerprint import workflow_fingerprint
@@ -13,7 +13,6 @@ from d4py_adaptive.dataflow.grouping import AllToOne, GroupBy, Grouping, OneToAl
 from d4py_adaptive.dataflow.plan import InstanceRef
 from d4py_adaptive.dataflow.workflow import Stream
 from d4py_adaptive.mappings.job import Job
-from d4py_adaptive.profiler.instruments import Findings, spans_of
 from d4py_adaptive.telemetry.board import Board, Counters
 from d4py_adaptive.telemetry.profile import (
     InstanceProfile,
@@ -21,6 +20,7 @@ from d4py_adaptive.telemetry.profile import (
     Profile,
     Scaling,
     ServiceTime,
+    Span,
     Split,
     StateSeen,
     StreamProfile,
@@ -29,6 +29,9 @@ from d4py_adaptive.telemetry.profile import (
 )
 from d4py_adaptive.telemetry.sketch import counts_of, deviation_s, merged, quantile_s
 from d4py_adaptive.telemetry.timeline import read_timeline
+
+if TYPE_CHECKING:
+    from d4py_adaptive.profiler.instruments import Findings
 
 LEAST_CPU_S = 0.002
 """Calls of so much time together, at least, must have had their processor time measured for it to mean anything."""
@@ -78,7 +81,7 @@ def measured(
     workers = tuple(WorkerProfile(**usage) for usage in sorted(reports.usage, key=lambda usage: usage["number"]))
     of_pe = {node.id: [counters[ref.pe, ref.index] for ref in plan.instances_of[node.id]] for node in workflow.nodes}
     cpu = _cpu_shares(job, counters, workers)
-    found = {pe: Findings.merged([reports.found.get((pe, c.index)) for c in group]) for pe, group in of_pe.items()}
+    found = _findings(of_pe, reports)
     return Profile(
         workflow=where.workflow,
         fingerprint=workflow_fingerprint(workflow),
@@ -102,6 +105,20 @@ def measured(
         workers=workers,
         notes=where.notes,
     )
+
+
+def _findings(of_pe: Mapping[str, Sequence[Counters]], reports: Reports) -> dict[str, Findings | None]:
+    if not reports.found:
+        return dict.fromkeys(of_pe)
+    from d4py_adaptive.profiler.instruments import Findings
+
+    return {pe: Findings.merged([reports.found.get((pe, c.index)) for c in group]) for pe, group in of_pe.items()}
+
+
+def _spans(found: Mapping[str, Any]) -> tuple[Span, ...]:
+    from d4py_adaptive.profiler.instruments import spans_of
+
+    return spans_of(found)
 
 
 def _split(counters: Counters) -> Split:
@@ -296,5 +313,5 @@ def _instance(job: Job, ref: InstanceRef, counters: Counters, board: Board, repo
         wall_s=counters.life_s,
         split=_split(counters),
         timeline=Timeline(slot_s=slot_s, **{f"{kind}_s": seconds for kind, seconds in kinds.items()}),
-        spans=spans_of(found) if found is not None else (),
+        spans=_spans(found) if found is not None else (),
     )

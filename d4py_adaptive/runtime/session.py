@@ -32,7 +32,7 @@ from d4py_adaptive.mappings.error_policy import policy_of
 from d4py_adaptive.mappings.interruption import Interruption, interruptible
 from d4py_adaptive.mappings.job import Job
 from d4py_adaptive.partitioner.unmeasured import plan_without_profile, require_sound
-from d4py_adaptive.runtime.host import this_machine
+from d4py_adaptive.runtime.machine import this_machine
 from d4py_adaptive.runtime.measured import Circumstances, Reports, measured
 from d4py_adaptive.runtime.profiles import keep
 from d4py_adaptive.telemetry.board import Board, Counters

@@ -156,6 +156,11 @@ class Leases:
         del self._open[id(lease)]
         self._done.append(lease.slot)
 
+    @property
+    def any_open(self) -> bool:
+        """Whether anybody has what was lent."""
+        return bool(self._open)
+
     def make_private(self) -> None:
         """Give all that is open memory of its own, in place, so that a fork copies it as it copies the rest."""
         import numpy
@@ -199,7 +204,8 @@ _ALL: weakref.WeakSet[Leases] = weakref.WeakSet()
 
 def _make_all_private() -> None:
     for leases in list(_ALL):
-        leases.make_private()
+        if leases.any_open:
+            leases.make_private()
 
 
 os.register_at_fork(before=_make_all_private)

@@ -17,8 +17,9 @@ from d4py_adaptive.errors import RunError
 from d4py_adaptive.profiler.host import SIZES
 from d4py_adaptive.runtime import echo as echo_module
 from d4py_adaptive.runtime.echo import End, block, echo, python_command, together
-from d4py_adaptive.runtime.host import probed, this_machine
+from d4py_adaptive.runtime.host import probed
 from d4py_adaptive.runtime.host_probes import host_probes, parts_not_here
+from d4py_adaptive.runtime.machine import this_machine
 from d4py_adaptive.runtime.mpi_link import mpi_hops, mpiexec
 from d4py_adaptive.wire.slots import MIB
 

@@ -523,7 +523,7 @@ def test_processor_time_is_measured_of_pes_that_write_at_the_end_of_each_call(
     bench = make_bench([Source(), Half(), Sink()], CHAIN, [("Source0 Half1 Sink2", (0,))], inputs=1_000)
     bench.run()
     of = counters(bench)["Half1[0]"]
-    assert of.cpu_of_s > 0.005 * of.busy_s
+    assert of.cpu_of_s > 0.002 * of.busy_s
     assert of.cpu_s / of.cpu_of_s == pytest.approx(0.5)
 
 

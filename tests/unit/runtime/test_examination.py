@@ -97,7 +97,7 @@ def test_a_run_is_examined(make_run: Made, probed: Probed, home: Path) -> None:
         ("running", "it has not ended yet"),
         ("died", "its process was killed before it could write one"),
         ("completed", "it was made with --profile off, or by an earlier version of d4py; run it again"),
-        ("failed", "it was made with --profile off, or by an earlier version of d4py; run it again"),
+        ("failed", "it ended by an error of the system, or of d4py, before it could write one"),
     ],
 )
 def test_a_run_without_a_profile_says_why(make_run: Made, probed: Probed, state: str, reason: str) -> None:

@@ -14,8 +14,9 @@ from d4py_adaptive.dataflow.resources import usable_cores
 from d4py_adaptive.profiler.host import Machine
 from d4py_adaptive.runtime import host
 from d4py_adaptive.runtime.checkup import core_limits, state_of
-from d4py_adaptive.runtime.host import Hosts, processor
+from d4py_adaptive.runtime.host import Hosts
 from d4py_adaptive.runtime.host_probes import NOT_HERE, parts_not_here, records
+from d4py_adaptive.runtime.machine import processor
 from d4py_adaptive.telemetry.profile import HostProfile
 from d4py_adaptive.wire.encoding import PlainWire
 
