@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO := d4py_adaptive.workflows.seismology.cross_correlation
 
-.PHONY: help demo test chaos graphs lint types wheel clean
+.PHONY: help demo test chaos causes graphs lint types wheel clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,11 +15,14 @@ demo: $(VENV)/.demo  ## correlate real seismograms on all cores; writes demo-out
 	@echo
 	@echo "Look at demo-output/correlations.png; the *.sac files open in any seismologist's program."
 
-test: $(VENV)/.test  ## the whole test suite but for the long kill tests
-	$(BIN)/python -m pytest -q -m "not chaos"
+test: $(VENV)/.test  ## the whole test suite but for the long kill tests and repetitions
+	$(BIN)/python -m pytest -q -m "not chaos and not long"
 
 chaos: $(VENV)/.test  ## the long part: 100 killed workers, 30 killed launchers
 	$(BIN)/python -m pytest -q -m chaos --timeout 1500
+
+causes: $(VENV)/.test  ## one workflow per cause that d4py diagnose knows, and healthy ones, three seeds each
+	$(BIN)/python -m pytest -q tests/integration/test_planted_causes.py
 
 graphs: $(VENV)/.test  ## 2,000 random graphs through every mapping, against a reference interpreter
 	$(BIN)/python -m d4py_adaptive.testing --graphs 2000
