@@ -1,6 +1,6 @@
 """What measuring costs a run of 1 ms PEs: processor time with the counters, and with a full profile, over without.
 
-    python benchmarks/profiling/overhead.py [--pairs 30] [--mapping simple|multi]
+    python benchmarks/profiling/overhead.py [--pairs 30] [--mapping simple|multi] [--items 150]
 
 Runs take turns; each is compared with the one without of its own round. Processor time counts, of all processes, since
 it is what measuring takes, whatever else the machine does; each PE spins until it has used a millisecond of it.
@@ -25,7 +25,6 @@ from d4py_adaptive.mappings.base import MAPPINGS
 from d4py_adaptive.mappings.interruption import Interruption
 from d4py_adaptive.runtime.session import RunOptions, make_job
 
-ITEMS = 60
 WORK_S = 0.001
 BARS = {"counters": 0.02, "full": 0.03}
 
@@ -75,11 +74,11 @@ def cpu_s() -> float:
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def run(mapping: str, profile: Any) -> float:
+def run(mapping: str, profile: Any, items: int) -> float:
     """Processor time of a run."""
     made = MAPPINGS.get(mapping)()
     options = RunOptions(mapping=mapping, workers=2, profile=profile, seed=1)
-    job = made.settle(replace(make_job(graph().freeze(), ITEMS, options), origin_ns=monotonic_ns()))
+    job = made.settle(replace(make_job(graph().freeze(), items, options), origin_ns=monotonic_ns()))
     before = cpu_s()
     made.run(job, Nobody(), Interruption())
     return cpu_s() - before
@@ -90,13 +89,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=30)
     parser.add_argument("--mapping", default="simple")
+    parser.add_argument("--items", type=int, default=150)
     options = parser.parse_args()
     kinds = ["off", *BARS]
     used: dict[str, list[float]] = {kind: [] for kind in kinds}
     for _ in range(options.pairs):
         for kind in random.sample(kinds, len(kinds)):
-            used[kind].append(run(options.mapping, kind))
-    print(f"{options.pairs} pairs under {options.mapping}, {ITEMS} items x 4 PEs x 1 ms; cost over a run without")
+            used[kind].append(run(options.mapping, kind, options.items))
+    print(f"{options.pairs} pairs under {options.mapping}, {options.items} items x 4 PEs x 1 ms")
+    print("cost over a run without")
     print(f"{'':10}{'median':>10}{'mean':>10}{'95 % interval':>22}{'bar':>8}")
     for kind, bar in BARS.items():
         more = [on / off - 1 for on, off in zip(used[kind], used["off"], strict=True)]
