@@ -55,6 +55,8 @@ $(VENV)/.test: $(VENV)/.demo
 		--target $(VENV)/peers/stream-d4py stream-d4py==2.9.1
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --upgrade \
 		--target $(VENV)/peers/dispel4py dispel4py==1.2.1
+	@$(BIN)/python -m venv $(VENV)/peers/stream-d4py-2.9.1-environment
+	@$(VENV)/peers/stream-d4py-2.9.1-environment/bin/pip install -q --disable-pip-version-check stream-d4py==2.9.1
 	@touch $@
 
 clean:  ## remove what was made

@@ -1,4 +1,4 @@
-"""Traces of runs by the real dispel4py 1.2.1 and stream-d4py 2.9.1, read into profiles.
+"""Traces of runs by the real stream-d4py 2.9.1, read into profiles; dispel4py 1.2.1 needs an older Python than ours.
 
 Neither wheel carries the code that writes the traces, so the workflow below does: what its own PEs and their wrappers
 do is timed from outside, and written in the columns of dispel4py's monitoring and of stream-d4py's timed mappings.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from peer_examples import DISPEL4PY, STREAM_D4PY, Peer
+from peer_examples import STREAM_D4PY, Peer
 
 from d4py_adaptive.errors import InputError
 from d4py_adaptive.profiler.foreign.reading import read_trace
@@ -114,13 +114,13 @@ class Traces:
     sums: list[Path]
 
 
-@pytest.fixture(scope="module", params=[DISPEL4PY, STREAM_D4PY], ids=lambda peer: peer.requirement)
+@pytest.fixture(scope="module", params=[STREAM_D4PY], ids=lambda peer: peer.requirement)
 def traces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Traces:
     """The traces of one run of the peer's multi."""
     peer: Peer = request.param
     python = peer.folder.parent / f"{peer.requirement.replace('==', '-')}-environment" / "bin" / "python"
     if not python.exists():
-        pytest.skip(f"no environment for {peer.requirement}; benchmarks/transport makes it in {Path(sys.prefix)}/peers")
+        pytest.skip(f"no environment for {peer.requirement}; make test makes it in {Path(sys.prefix)}/peers")
     folder = tmp_path_factory.mktemp("traces")
     (folder / "traced_flow.py").write_text(FLOW)
     command = ["-m", "dispel4py.new.processor", "multi", "traced_flow", "-i", str(ITEMS), "-n", str(PROCESSES)]
