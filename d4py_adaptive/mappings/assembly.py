@@ -28,7 +28,7 @@ RESULTS = 2**32 - 1
 
 
 PROBED_LOOK_SHARE = 100
-"""A full profile may spend a hundredth of the time on looks at single calls."""
+"""A full profile may spend one in so many nanoseconds on looks at single calls."""
 
 
 def _keys(stream: Stream) -> GroupBy | None:
